@@ -1,0 +1,1 @@
+"""What is remembered: the DuckDB schema, migrations, writes and queries."""
