@@ -184,7 +184,7 @@ CREATE TABLE detections (
         CHECK (verdict IN ('normal', 'near_miss', 'uncertain', 'candidate', 'artefact')),
     reason              VARCHAR NOT NULL,
     p_value             DOUBLE,
-    rank_score          DOUBLE NOT NULL,
+    rank_score          DOUBLE,
     class_name          VARCHAR,
     class_probability   DOUBLE,
     embedder            VARCHAR NOT NULL,
