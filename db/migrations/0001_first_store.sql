@@ -333,3 +333,15 @@ CREATE TABLE notifications (
     state           VARCHAR NOT NULL,
     sent_at         TIMESTAMPTZ NOT NULL
 );
+
+-- The latest run of each pipeline on each frame: what pages show when a model or policy changed.
+CREATE VIEW current_runs AS
+SELECT * FROM runs
+QUALIFY row_number() OVER (
+    PARTITION BY frame_digest, pipeline ORDER BY finished_at DESC, run_id DESC
+) = 1;
+
+-- The latest observation of each frame, which gives it the name that pages show.
+CREATE VIEW current_observations AS
+SELECT * FROM observations
+QUALIFY row_number() OVER (PARTITION BY frame_digest ORDER BY seen_at DESC, observation_id DESC) = 1;
