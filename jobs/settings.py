@@ -79,7 +79,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Explicit values first, then the environment, then the file in the home folder."""
-        home = env_settings().get("home") or platformdirs.user_data_dir("skysieve")
+        given = init_settings().get("home") or env_settings().get("home")
+        home = given or platformdirs.user_data_dir("skysieve")
         file = JsonConfigSettingsSource(settings_cls, json_file=Path(home) / FILE_NAME)
         return init_settings, env_settings, file
 

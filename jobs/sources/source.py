@@ -1,0 +1,50 @@
+"""What a source is: a cheap listing of items, each of which is read elsewhere and later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from engine.errors import FrameError
+from engine.frame import Frame
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One part of an item: a frame, or the reason why there is none."""
+
+    part: str
+    frame: Frame | None = None
+    outcome: Literal["stored", "failed", "ignored"] = "stored"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing a source has. `fingerprint` changes when its content does; `read` is picklable."""
+
+    uri: str
+    fingerprint: str
+    read: Callable[[], tuple[Offer, ...]]
+
+
+class Source(Protocol):
+    """A place that frames come from; `name` is what observations are filed under."""
+
+    name: str
+
+    def items(self) -> Iterator[Item]:
+        """List what there is, in a stable order, without reading any image."""
+        ...
+
+
+def load(item: Item) -> tuple[Offer, ...]:
+    """Read an item; an image that cannot be read becomes one failed offer with its reason."""
+    try:
+        return item.read()
+    except FrameError as error:
+        return (Offer(part="", outcome="failed", reason=str(error)),)
+    except OSError as error:
+        reason = f"the file cannot be read ({error.strerror or error}): check that it is still there"
+        return (Offer(part="", outcome="failed", reason=reason),)
