@@ -69,7 +69,7 @@ def draw_merger(rng: np.random.Generator, radius_px: float) -> dict[str, float]:
         "separation_px": radius_px * float(rng.uniform(1.2, 2.2)),
         "angle": float(rng.uniform(0, 2 * np.pi)),
         "mass_ratio": float(rng.uniform(0.3, 0.5)),
-        "tail_share": float(rng.uniform(0.25, 0.45)),
+        "tail_share": float(rng.uniform(0.35, 0.55)),
         "tail_turn": float(rng.choice([-1, 1]) * rng.uniform(1.2, 2.4)),
         "tail_length_px": radius_px * float(rng.uniform(2.5, 4.0)),
     }
@@ -94,4 +94,5 @@ def _tail(along: Grid, across: Grid, shape: Parameters) -> Grid:
     bearing = np.arctan2(across, along) - np.pi / 2 - shape["tail_turn"] * (radius / length - 0.5)
     deviation = radius * np.angle(np.exp(1j * bearing))
     width = 0.25 * shape["radius_px"] + 0.08 * radius
-    return np.exp(-0.5 * (deviation / width) ** 2 - (radius / length) ** 3)
+    light: Grid = np.exp(-0.5 * (deviation / width) ** 2 - (radius / length) ** 3)
+    return light

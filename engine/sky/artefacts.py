@@ -43,10 +43,13 @@ def artefact_light(artefact: SkyObject, shape: tuple[int, int]) -> NDArray[np.fl
     """Expected electrons of one artefact, shape (H, W). Raises ValueError on an unknown kind."""
     rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]]
     has = artefact.parameters
+    light: NDArray[np.float64]
     if artefact.kind == "hot_column":
-        return has["level_e"] * ((columns == artefact.x) & (rows >= has["first_row"]))
+        light = has["level_e"] * ((columns == artefact.x) & (rows >= has["first_row"]))
+        return light
     if artefact.kind == "trail":
         sin, cos = np.sin(has["angle"]), np.cos(has["angle"])
         distance = -(columns - artefact.x) * sin + (rows - artefact.y) * cos
-        return has["level_e"] * np.exp(-0.5 * (distance / has["sigma_px"]) ** 2)
+        light = has["level_e"] * np.exp(-0.5 * (distance / has["sigma_px"]) ** 2)
+        return light
     raise ValueError(f"no artefact of kind {artefact.kind!r}: choose hot_column or trail")

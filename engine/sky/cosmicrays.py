@@ -12,15 +12,15 @@ from engine.frame import Mask, Pixels
 STEP_PX = 0.25
 PACKETS_PER_STEP = 6
 
-Path = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+Steps = NDArray[np.float64]
+Path = tuple[Steps, Steps, Steps]
 
 
 def _point(rng: np.random.Generator) -> Path:
     """A particle that comes straight down: a few pixels."""
     charge = rng.lognormal(np.log(1200), 0.8)
     steps = int(rng.integers(2, 6))
-    along = STEP_PX * np.arange(steps)
-    return _straight(rng, along, np.full(steps, charge / steps))
+    return _straight(rng, np.full(steps, charge / steps))
 
 
 def _short_track(rng: np.random.Generator) -> Path:
@@ -46,18 +46,16 @@ def _worm(rng: np.random.Generator) -> Path:
 
 def _track(rng: np.random.Generator, length_px: float, charge_per_px: float) -> Path:
     steps = max(int(length_px / STEP_PX), 2)
-    charge = STEP_PX * charge_per_px * _fluctuation(rng, steps)
-    return _straight(rng, STEP_PX * np.arange(steps), charge)
+    return _straight(rng, STEP_PX * charge_per_px * _fluctuation(rng, steps))
 
 
-def _straight(
-    rng: np.random.Generator, along: NDArray[np.float64], charge: NDArray[np.float64]
-) -> Path:
+def _straight(rng: np.random.Generator, charge: Steps) -> Path:
+    along = STEP_PX * np.arange(charge.size)
     angle = rng.uniform(0, 2 * np.pi)
     return along * np.cos(angle), along * np.sin(angle), charge
 
 
-def _fluctuation(rng: np.random.Generator, steps: int) -> NDArray[np.float64]:
+def _fluctuation(rng: np.random.Generator, steps: int) -> Steps:
     """Energy-loss fluctuations with a heavy right tail, mean near 1."""
     return rng.lognormal(-0.18, 0.6, steps)
 

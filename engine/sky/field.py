@@ -19,7 +19,7 @@ from engine.sky.truth import ANOMALY_KINDS, GALAXY_KINDS, STAR, SkyObject, Truth
 
 GALAXY_SHARES = (0.45, 0.35, 0.20)
 EDGE_MARGIN_PX = 16.0
-SEPARATION_PX = 34.0
+SEPARATION_PX = 36.0
 PLACING_ATTEMPTS = 60
 
 
@@ -103,19 +103,18 @@ def draw_galaxies(rng: np.random.Generator, conditions: FieldConditions) -> list
         kind = str(
             rng.choice(ANOMALY_KINDS) if unusual else rng.choice(GALAXY_KINDS, p=GALAXY_SHARES)
         )
-        drawn.append(_draw_galaxy(rng, kind, x, y, conditions))
+        drawn.append(draw_galaxy(rng, kind, x, y, conditions))
     return drawn
 
 
-def _draw_galaxy(
+def draw_galaxy(
     rng: np.random.Generator, kind: str, x: float, y: float, conditions: FieldConditions
 ) -> SkyObject:
-    radius = float(np.clip(rng.lognormal(np.log(4.0), 0.25), 2.5, 7.0))
+    """Draw one galaxy of a kind, its size and its signal-to-noise ratio around the median."""
+    radius = float(np.clip(rng.lognormal(np.log(4.8), 0.25), 3.0, 8.0))
     snr = conditions.galaxy_snr * rng.lognormal(0.0, 0.5)
-    aperture = np.pi * (2.0 * radius) ** 2
-    return draw_extended(
-        rng, kind, x, y, radius, float(snr * conditions.noise_e * np.sqrt(aperture))
-    )
+    aperture_noise = conditions.noise_e * np.sqrt(np.pi) * 2.0 * radius
+    return draw_extended(rng, kind, x, y, radius, float(snr * aperture_noise))
 
 
 def _separate_places(

@@ -22,7 +22,8 @@ def rotated(dx: Grid, dy: Grid, angle: float) -> tuple[Grid, Grid]:
 def elliptical_radius(dx: Grid, dy: Grid, axis_ratio: float, angle: float) -> Grid:
     """Radius along the major axis of the ellipse through each point, softened at the core."""
     along, across = rotated(dx, dy, angle)
-    return np.sqrt(along**2 + (across / axis_ratio) ** 2 + CORE_SOFTENING_PX**2)
+    squared: Grid = along**2 + (across / axis_ratio) ** 2 + CORE_SOFTENING_PX**2
+    return np.sqrt(squared)
 
 
 def sersic(radius: Grid, half_light_px: float, index: float) -> Grid:
@@ -36,9 +37,12 @@ def sersic(radius: Grid, half_light_px: float, index: float) -> Grid:
 
 def blob(dx: Grid, dy: Grid, sigma: float) -> Grid:
     """A round Gaussian of peak 1."""
-    return np.exp(-(dx**2 + dy**2) / (2.0 * sigma**2))
+    light: Grid = np.exp(-(dx**2 + dy**2) / (2.0 * sigma**2))
+    return light
 
 
 def mixed(first: Grid, second: Grid, share_of_second: float) -> Grid:
     """Two components by their shares of the total light."""
-    return (1.0 - share_of_second) * first / first.sum() + share_of_second * second / second.sum()
+    total: Grid = (1.0 - share_of_second) * first / first.sum()
+    total += share_of_second * second / second.sum()
+    return total

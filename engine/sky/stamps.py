@@ -8,8 +8,8 @@ import numpy as np
 
 from engine.frame import Pixels
 from engine.sky.conditions import FieldConditions
-from engine.sky.extended import MORPHOLOGIES, draw_extended
-from engine.sky.field import simulate_field
+from engine.sky.extended import MORPHOLOGIES
+from engine.sky.field import draw_galaxy, simulate_field
 from engine.sky.truth import STAR, SkyObject
 
 STAMP_KINDS = (STAR, *MORPHOLOGIES)
@@ -34,11 +34,7 @@ def galaxy_stamp(
     base = conditions or FieldConditions(fwhm_px=float(rng.uniform(1.8, 2.8)))
     alone = replace(base, size=size, cosmic_ray_rate=cosmic_ray_rate, n_hot_columns=0, n_trails=0)
     x, y = (size - 1) / 2 + rng.uniform(-1, 1, size=2)
-    radius = float(np.clip(rng.lognormal(np.log(4.0), 0.25), 2.5, 7.0))
-    snr = alone.galaxy_snr * float(rng.lognormal(0.0, 0.5))
-    flux = snr * alone.noise_e * np.sqrt(np.pi) * 2.0 * radius
+    thing = draw_galaxy(rng, "elliptical" if kind == STAR else kind, float(x), float(y), alone)
     if kind == STAR:
-        thing = SkyObject(STAR, float(x), float(y), alone.fwhm_px, flux)
-    else:
-        thing = draw_extended(rng, kind, float(x), float(y), radius, flux)
+        thing = SkyObject(STAR, thing.x, thing.y, alone.fwhm_px, thing.flux_e)
     return simulate_field(rng, alone, objects=(thing,)).pixels

@@ -31,13 +31,14 @@ class PointSpread:
         """Share of the flux of a source at (x, y) in each pixel, shape (rows, columns)."""
         across = _pixel_shares(columns - x, self.sigmas_px)
         down = _pixel_shares(rows - y, self.sigmas_px)
-        return np.einsum("k,kr,kc->rc", self.weights, down, across, optimize=True)
+        return (self.weights[:, None] * down).T @ across
 
     def kernel(self, radius: int) -> NDArray[np.float64]:
         """The pixel-integrated kernel of side 2 * radius + 1, normalised to sum 1."""
         offsets = np.arange(-radius, radius + 1)
         shares = self.integrated(0.0, 0.0, offsets, offsets)
-        return shares / shares.sum()
+        shares /= shares.sum()
+        return shares
 
 
 def _pixel_shares(
@@ -45,7 +46,8 @@ def _pixel_shares(
 ) -> NDArray[np.float64]:
     """Integral of unit Gaussians over pixels at `offsets` from their centre, (sigmas, offsets)."""
     scale = 1.0 / (np.sqrt(2.0) * sigmas[:, None])
-    return 0.5 * (erf((offsets + 0.5) * scale) - erf((offsets - 0.5) * scale))
+    shares: NDArray[np.float64] = erf((offsets + 0.5) * scale) - erf((offsets - 0.5) * scale)
+    return 0.5 * shares
 
 
 def gaussian_spread(fwhm_px: float) -> PointSpread:

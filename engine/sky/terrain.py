@@ -27,7 +27,8 @@ def terrain(rng: np.random.Generator, shape: tuple[int, int] = (256, 256)) -> Pi
     low, high = np.percentile(lit, [1, 99])
     level = rng.uniform(30, 60) + (lit - low) / max(high - low, 1e-9) * rng.uniform(110, 170)
     noisy = level + rng.normal(0, rng.uniform(0.5, 2.0), size=shape)
-    return np.clip(noisy, 0, 255).astype(np.float32)
+    pixels: Pixels = np.clip(noisy, 0, 255).astype(np.float32)
+    return pixels
 
 
 def fractal_relief(rng: np.random.Generator, shape: tuple[int, int], roughness: float) -> Relief:
@@ -35,8 +36,10 @@ def fractal_relief(rng: np.random.Generator, shape: tuple[int, int], roughness: 
     frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :])
     frequency[0, 0] = np.inf
     spectrum = np.fft.rfft2(rng.normal(size=shape)) * frequency**-roughness
-    heights = np.fft.irfft2(spectrum, s=shape)
-    return (heights - heights.mean()) / max(float(heights.std()), 1e-12)
+    heights: Relief = np.fft.irfft2(spectrum, s=shape)
+    heights -= heights.mean()
+    heights /= max(float(heights.std()), 1e-12)
+    return heights
 
 
 def dunes(rng: np.random.Generator, shape: tuple[int, int]) -> Relief:
@@ -46,13 +49,15 @@ def dunes(rng: np.random.Generator, shape: tuple[int, int]) -> Relief:
     bend = 0.6 * wavelength * fractal_relief(rng, shape, roughness=2.2)
     position = (columns * np.cos(angle) + rows * np.sin(angle) + bend) / wavelength
     phase = 2 * np.pi * position
-    return rng.uniform(0.05, 0.12) * wavelength * (np.sin(phase) + 0.35 * np.sin(2 * phase))
+    heights: Relief = np.sin(phase) + 0.35 * np.sin(2 * phase)
+    heights *= rng.uniform(0.05, 0.12) * wavelength
+    return heights
 
 
 def _add_crater(rng: np.random.Generator, relief: Relief) -> None:
     """Press a bowl with a raised rim into the relief, in place."""
     radius = float(np.clip(3.0 * (rng.pareto(1.6) + 1.0), 3.0, min(relief.shape) / 4))
-    distance, _ = _around(rng, relief.shape, radius)
+    distance = _distance(rng, relief.shape, radius)
     depth = rng.uniform(0.15, 0.35) * radius
     bowl = np.where(distance < 1.0, distance**2 - 1.0, 0.0)
     rim = 0.3 * np.exp(-(((distance - 1.0) / 0.22) ** 2))
@@ -62,22 +67,21 @@ def _add_crater(rng: np.random.Generator, relief: Relief) -> None:
 def _add_rock(rng: np.random.Generator, relief: Relief) -> None:
     """Set a rounded rock on the relief, in place."""
     radius = float(np.clip(1.2 * (rng.pareto(2.0) + 1.0), 1.2, 9.0))
-    distance, _ = _around(rng, relief.shape, radius)
+    distance = _distance(rng, relief.shape, radius)
     relief += rng.uniform(0.6, 1.2) * radius * np.sqrt(np.clip(1.0 - distance**2, 0.0, None))
 
 
-def _around(
-    rng: np.random.Generator, shape: tuple[int, ...], radius: float
-) -> tuple[Relief, tuple[float, float]]:
-    """Distance of each pixel from a random place, in units of `radius`, and that place."""
+def _distance(rng: np.random.Generator, shape: tuple[int, ...], radius: float) -> Relief:
+    """Distance of each pixel from a random place, in units of `radius`."""
     row, column = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
-    distance = np.hypot(np.arange(shape[0])[:, None] - row, np.arange(shape[1])[None, :] - column)
-    return distance / radius, (row, column)
+    down, across = np.arange(shape[0]) - row, np.arange(shape[1]) - column
+    distance: Relief = np.hypot(down[:, None], across[None, :]) / radius
+    return distance
 
 
 def _lambert(relief: Relief, azimuth: float, elevation: float) -> Relief:
     """Cosine between the surface normal and the sun, at least a little diffuse light."""
     slope_y, slope_x = np.gradient(relief)
     towards_sun = -(slope_x * np.cos(azimuth) + slope_y * np.sin(azimuth)) * np.cos(elevation)
-    cosine = (towards_sun + np.sin(elevation)) / np.sqrt(1.0 + slope_x**2 + slope_y**2)
-    return np.clip(cosine, 0.05, None)
+    cosine: Relief = (towards_sun + np.sin(elevation)) / np.sqrt(1.0 + slope_x**2 + slope_y**2)
+    return cosine.clip(0.05)

@@ -10,7 +10,7 @@ from engine.frame import Mask
 STAR = "star"
 GALAXY_KINDS = ("elliptical", "spiral", "barred")
 ANOMALY_KINDS = ("ring", "arc", "merger")
-ARTEFACT_KINDS = ("hot_column", "trail", "bleed")
+ARTEFACT_KINDS = ("hot_column", "trail")
 
 
 @dataclass(frozen=True)
