@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from engine.sky import simulated_frame, simulated_terrain_frame
+from engine.sky import simulated_frame, simulated_rover_frame
 from jobs.errors import SourceError
 from jobs.sources.source import Item, Offer
 
@@ -59,4 +59,4 @@ def render_sky(night: str, index: int, size: int) -> tuple[Offer, ...]:
 
 def render_terrain(night: str, index: int, size: int) -> tuple[Offer, ...]:
     """Render one terrain picture of the night."""
-    return (Offer(part="", frame=simulated_terrain_frame(night, index, size=size).frame),)
+    return (Offer(part="", frame=simulated_rover_frame(night, index, size=size).frame),)

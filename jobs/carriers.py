@@ -1,0 +1,134 @@
+"""What the owner does for each kind of request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from db import cycles
+from db import requests as queue
+from db.store import Store
+from db.transfer import backup
+from jobs.catalogues import catalogues, cross_match
+from jobs.crossref import crossref_rows, position_of
+from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
+from jobs.dispatcher import Carrier, Request, RequestCancelled
+from jobs.errors import UsageError
+from jobs.evaluation import evaluate_cycle
+from jobs.plan import make_plan
+from jobs.pool import Workers
+from jobs.settings import Settings
+from jobs.sources import Source, open_source
+from jobs.sources.stored import StoredSource
+from jobs.sources.upload import UploadSource
+
+
+@dataclass(frozen=True)
+class Carriers:
+    """The requests' carriers, with what they share."""
+
+    store: Store
+    workers: Workers
+    settings: Settings
+    clock: Clock
+    claims: Claims = field(default_factory=Claims)
+
+    def by_kind(self) -> Mapping[str, Carrier]:
+        """The carriers by the kind of request they carry out."""
+        return {
+            "scan": self.scan,
+            "upload": self.upload,
+            "analyze": self.analyze,
+            "crossref": self.crossref,
+            "backup": self.back_up,
+        }
+
+    def scan(self, request: Request) -> Mapping[str, Any]:
+        """Run a cycle over the named source."""
+        payload = request["payload"]
+        source = open_source(payload["source"], max_pixels=self.settings.max_pixels)
+        counts = self._cycle(request, source)
+        return counts_as_dict(counts)
+
+    def upload(self, request: Request) -> Mapping[str, Any]:
+        """Run a cycle over one uploaded file."""
+        payload = request["payload"]
+        source = UploadSource(
+            path=self.store.files.path(payload["digest"]),
+            file_name=payload["name"],
+            digest=payload["digest"],
+            max_pixels=self.settings.max_pixels,
+        )
+        return counts_as_dict(self._cycle(request, source))
+
+    def analyze(self, request: Request) -> Mapping[str, Any]:
+        """Analyse a stored image with the models and policies of now."""
+        frame_digest = request["payload"]["frame_digest"]
+        return counts_as_dict(self._cycle(request, StoredSource(), (frame_digest,)))
+
+    def crossref(self, request: Request) -> Mapping[str, Any]:
+        """Ask every catalogue about one detection."""
+        detection_id = request["payload"]["detection_id"]
+        ra_deg, dec_deg = position_of(self.store, detection_id)
+        answers = cross_match(
+            catalogues(self.settings), ra_deg, dec_deg, self.settings.catalogue_radius_arcsec
+        )
+        self.store.write(crossref_rows(detection_id, request["request_id"], answers, self.clock()))
+        return {answer.service: answer.state for answer in answers}
+
+    def back_up(self, request: Request) -> Mapping[str, Any]:
+        """Write the whole store into one file."""
+        target = Path(request["payload"]["target"])
+        if not target.is_absolute():
+            raise UsageError(f"the backup's path must be absolute, got {target}")
+        backup(self.store, target)
+        return {"file": str(target), "bytes": target.stat().st_size}
+
+    def _cycle(self, request: Request, source: Source, again: tuple[str, ...] = ()) -> Counts:
+        """A cycle under the request's own id, so that a request taken up again goes on with it."""
+        request_id, payload = request["request_id"], request["payload"]
+        cycles.begin_cycle(
+            self.store,
+            cycle_id=request_id,
+            request_id=request_id,
+            schedule_id=payload.get("schedule_id"),
+            source=source.name,
+            now=self.clock(),
+        )
+        plan = make_plan(
+            self.settings, source.name, aggressive=bool(payload.get("aggressive", False))
+        )
+        cycle = Cycle(
+            cycle_id=request_id,
+            source=source,
+            plan=plan,
+            store=self.store,
+            workers=self.workers,
+            clock=self.clock,
+            claims=self.claims,
+            again=again,
+            limit=payload.get("limit"),
+            progress=lambda done, total: queue.progress(self.store, request_id, done, total),
+            cancelled=lambda: self._cancelled(request_id),
+        )
+        try:
+            counts = cycle.run()
+            evaluate_cycle(cycle)
+        except Exception as error:
+            cycles.finish_cycle(
+                self.store, request_id, state="failed", error=str(error), now=self.clock()
+            )
+            raise
+        state = "cancelled" if self._cancelled(request_id) else "done"
+        cycles.finish_cycle(
+            self.store, request_id, state=state, now=self.clock(), **counts_as_dict(counts)
+        )
+        if state == "cancelled":
+            raise RequestCancelled(f"scan {request_id} was cancelled; what it had stored stays")
+        return counts
+
+    def _cancelled(self, request_id: str) -> bool:
+        row = queue.get_request(self.store, request_id)
+        return row is not None and row["state"] == "cancelled"

@@ -1,0 +1,21 @@
+"""Frames back from the store, for a second look with another model or policy."""
+
+from __future__ import annotations
+
+from db.store import Store
+from engine.frame import Frame
+from jobs.errors import UsageError
+from jobs.packing import unpack_frame
+
+
+def frame_of(store: Store, frame_digest: str) -> Frame:
+    """The stored frame with the context of its first observation. Raises UsageError if unknown."""
+    rows = store.rows(
+        """SELECT f.*, o.* EXCLUDE (frame_digest) FROM frames f
+           JOIN observations o USING (frame_digest)
+           WHERE f.frame_digest = ? ORDER BY o.seen_at, o.observation_id LIMIT 1""",
+        [frame_digest],
+    )
+    if not rows:
+        raise UsageError(f"no stored image {frame_digest!r}: list them with GET /api/images")
+    return unpack_frame(store.files.get(rows[0]["pixels_file"]), rows[0])

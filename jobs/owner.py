@@ -1,0 +1,233 @@
+"""The owner: the one process that holds the store, its queue, its schedules and its workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from db import cycles, labels, schedules
+from db import requests as queue
+from db.store import Store
+from jobs.carriers import Carriers
+from jobs.dispatcher import Dispatcher
+from jobs.errors import JobError, UsageError
+from jobs.intake_checks import check_upload
+from jobs.pool import Workers, open_workers
+from jobs.scheduler import Schedules
+from jobs.seeding import schedules_from
+from jobs.settings import Settings
+from jobs.sources import open_source
+
+log = logging.getLogger(__name__)
+EXIT_INVALIDATED = 70
+_current: Owner | None = None
+
+
+def current() -> Owner | None:
+    """The owner in this process, or None where the store is not owned here."""
+    return _current
+
+
+def install(owner: Owner | None) -> None:
+    """Make `owner` the one that `current` returns."""
+    global _current  # noqa: PLW0603  one owner a process is the design
+    _current = owner
+
+
+def start(settings: Settings) -> Owner:
+    """Open the store and start queue, schedules and workers. Raises StoreLocked if it is owned."""
+    owner = Owner(settings)
+    owner.start()
+    install(owner)
+    return owner
+
+
+class Owner:
+    """What pages and the HTTP API are given; every write goes through here."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.started_at = _now()
+        self.token = settings.token or uuid.uuid4().hex
+        self.store = Store.open(settings.home, memory_limit=settings.memory_limit)
+        self._workers: Workers = open_workers(
+            settings.workers, settings.frame_timeout_s, settings.cluster
+        )
+        carriers = Carriers(self.store, self._workers, settings, _now)
+        self._dispatcher = Dispatcher(
+            self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
+        )
+        self._schedules = Schedules(self.store, self._enqueue_scheduled)
+        self._invalidations = 0
+        self._close_lock = threading.Lock()
+        self._closed = False
+
+    def start(self) -> None:
+        """Take up interrupted work and begin the schedules."""
+        schedules_from(self.settings, self.store, _now())
+        self._dispatcher.start()
+        self._schedules.start()
+
+    def close(self) -> None:
+        """Stop everything and let the store go; work that was interrupted goes on next time."""
+        with self._close_lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._schedules.close()
+        self._workers.close()
+        self._dispatcher.close()
+        self.store.close()
+        if current() is self:
+            install(None)
+
+    # What pages and the API ask for.
+
+    def enqueue(
+        self, kind: str, payload: Mapping[str, Any], *, request_id: str, asked_by: str = ""
+    ) -> dict[str, Any]:
+        """Ask for something to be done; the same request_id asks once."""
+        self._check(kind, payload)
+        row = queue.enqueue(
+            self.store, kind, dict(payload), request_id=request_id, asked_by=asked_by, now=_now()
+        )
+        self._dispatcher.wake()
+        return row
+
+    def cancel(self, request_id: str) -> dict[str, Any] | None:
+        """Take a request back; what it has stored stays."""
+        queue.cancel(self.store, request_id, _now())
+        return queue.get_request(self.store, request_id)
+
+    def label(
+        self,
+        detection_id: str,
+        label: str,
+        labeller: str,
+        *,
+        label_id: str,
+        comment: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        """Write a person's label; the same label_id is written once."""
+        labels.add_label(
+            self.store, label_id=label_id, detection_id=detection_id, label=label,
+            labeller=labeller, comment=comment, seconds=seconds, now=_now(),
+        )  # fmt: skip
+
+    def undo(self, undoes: str, labeller: str, *, label_id: str) -> None:
+        """Take a label back by a further row."""
+        labels.undo_label(
+            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=_now()
+        )
+
+    def schedules(self) -> list[dict[str, Any]]:
+        """The schedules with their next turns."""
+        turns = self._schedules.next_turns()
+        return [
+            {**row, "next_turn": turns.get(row["schedule_id"])}
+            for row in schedules.list_schedules(self.store)
+        ]
+
+    def add_schedule(self, source: str, every_s: float, limit: int | None = None) -> str:
+        """Scan `source` every `every_s` seconds from now on; returns the schedule's id."""
+        open_source(source, max_pixels=self.settings.max_pixels)
+        schedule_id = uuid.uuid4().hex
+        schedules.put_schedule(
+            self.store, schedule_id=schedule_id, source=source, every_s=every_s,
+            frame_limit=limit, paused=False, now=_now(),
+        )  # fmt: skip
+        self._schedules.refresh()
+        return schedule_id
+
+    def change_schedule(
+        self,
+        schedule_id: str,
+        *,
+        every_s: float | None = None,
+        paused: bool | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Change what is given, keep the rest. Raises UsageError when there is no such schedule."""
+        row = self._schedule(schedule_id)
+        schedules.put_schedule(
+            self.store,
+            schedule_id=schedule_id,
+            source=row["source"],
+            every_s=row["every_s"] if every_s is None else every_s,
+            frame_limit=row["frame_limit"] if limit is None else limit,
+            paused=row["paused"] if paused is None else paused,
+            now=_now(),
+        )
+        self._schedules.refresh()
+
+    def remove_schedule(self, schedule_id: str) -> None:
+        """Forget a schedule; its cycles stay in the history."""
+        self._schedule(schedule_id)
+        schedules.remove_schedule(self.store, schedule_id)
+        self._schedules.refresh()
+
+    def run_schedule_now(self, schedule_id: str, request_id: str) -> None:
+        """Scan once now; the rhythm stays."""
+        self._schedule(schedule_id)
+        self._schedules.run_now(schedule_id, request_id)
+
+    def store_upload(self, name: str, content: bytes) -> dict[str, Any]:
+        """Keep an uploaded file; returns the payload of its "upload" request."""
+        check_upload(name, content, self.settings)
+        return {"name": Path(name).name, "digest": self.store.files.put(content)}
+
+    def health(self) -> dict[str, Any]:
+        """Whether the owner is well, and how much it holds."""
+        counts = self.store.rows(
+            """SELECT (SELECT count(*) FROM frames) AS images,
+                      (SELECT count(*) FROM detections) AS detections,
+                      (SELECT count(*) FROM requests WHERE state = 'queued') AS queued,
+                      (SELECT count(*) FROM requests WHERE state = 'running') AS running"""
+        )[0]
+        return {
+            "status": "ok",
+            "pid": os.getpid(),
+            "started_at": self.started_at.isoformat(),
+            "home": str(self.settings.home),
+            **counts,
+        }
+
+    def _check(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """Refuse at the door what cannot be carried out."""
+        if kind == "scan":
+            open_source(str(payload.get("source", "")), max_pixels=self.settings.max_pixels)
+        elif kind not in ("upload", "analyze", "crossref", "backup"):
+            raise UsageError(f"no request of kind {kind!r}")
+
+    def _schedule(self, schedule_id: str) -> dict[str, Any]:
+        for row in schedules.list_schedules(self.store):
+            if row["schedule_id"] == schedule_id:
+                return row
+        raise UsageError(f"no schedule {schedule_id!r}: list them with GET /api/schedules")
+
+    def _enqueue_scheduled(
+        self, kind: str, payload: dict[str, Any], request_id: str, asked_by: str
+    ) -> None:
+        try:
+            self.enqueue(kind, payload, request_id=request_id, asked_by=asked_by)
+        except JobError as error:
+            message = f"scheduled {kind} of {payload.get('source')}: {error}"
+            cycles.add_event(self.store, None, "schedule", message, _now())
+
+    def _store_invalidated(self) -> None:
+        """DuckDB gave the instance up (a full disk): once it is reopened, twice we end."""
+        self._invalidations += 1
+        log.error("the store was invalidated (%d)", self._invalidations)
+        if self._invalidations > 1:
+            os._exit(EXIT_INVALIDATED)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

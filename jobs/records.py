@@ -1,0 +1,262 @@
+"""Results turned into rows and files: the only place that knows both engine's and db's names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from engine.frame import Frame, Origin
+from engine.results import (
+    Analysis,
+    AnomalyResult,
+    CodecResult,
+    CosmicRayResult,
+    Detection,
+    Failure,
+    Inapplicable,
+    Step,
+)
+from engine.stretch import map_png, preview_png
+from jobs.ids import stable_id
+from jobs.packing import pack_arrays, pack_frame
+
+Row = dict[str, Any]
+LN2 = float(np.log(2.0))
+RANKING_METHOD = "combined"
+
+
+@dataclass
+class Record:
+    """Rows by table and the files they name, gathered for one transaction."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def row(self, table: str, **columns: Any) -> None:
+        """Add a row."""
+        self.rows.setdefault(table, []).append(columns)
+
+    def file(self, content: bytes) -> str:
+        """Add a file and return its digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.files[digest] = content
+        return digest
+
+    def merge(self, other: Record) -> None:
+        """Take in another record's rows and files."""
+        for table, rows in other.rows.items():
+            self.rows.setdefault(table, []).extend(rows)
+        self.files.update(other.files)
+
+
+def record_of(frame: Frame, analysis: Analysis, *, cycle_id: str, now: datetime) -> Record:
+    """The frame and what each pipeline made of it."""
+    record = Record()
+    _frame_row(record, frame, now)
+    for step in analysis.steps:
+        _step_rows(record, frame, step, cycle_id, now)
+    return record
+
+
+def run_id_of(frame_digest: str, pipeline: str, model_digest: str, policy_digest: str) -> str:
+    """The natural key of a run."""
+    return stable_id("run", frame_digest, pipeline, model_digest, policy_digest)
+
+
+def observation_row(frame_digest: str, origin: Origin, header: str, now: datetime) -> Row:
+    """The sky context of a frame; the same frame may be seen in several observations."""
+    observation_id = stable_id("observation", frame_digest, *asdict(origin).values())
+    return {
+        "observation_id": observation_id,
+        "frame_digest": frame_digest,
+        **{name.name: getattr(origin, name.name) for name in fields(origin)},
+        "header": header,
+        "seen_at": now,
+    }
+
+
+def _frame_row(record: Record, frame: Frame, now: datetime) -> None:
+    good = frame.pixels[..., ~frame.mask]
+    record.row(
+        "frames",
+        frame_digest=frame.digest,
+        height=frame.height,
+        width=frame.width,
+        planes=frame.planes,
+        sample_type=frame.sample_type,
+        unit=frame.unit,
+        masked_pixels=int(frame.mask.sum()),
+        median=float(np.median(good)),
+        pixels_file=record.file(pack_frame(frame)),
+        preview_file=record.file(preview_png(frame.pixels, frame.mask)),
+        stored_at=now,
+    )
+
+
+def _step_rows(record: Record, frame: Frame, step: Step, cycle_id: str, now: datetime) -> None:
+    run_id = run_id_of(frame.digest, step.pipeline, step.model_digest, step.policy_digest)
+    status, reason, trace = "ok", "", ""
+    match step.outcome:
+        case Inapplicable(reason=why):
+            status, reason = "not_applicable", why
+        case Failure(reason=why, trace=where):
+            # A failure is kept under its own key, so that a later attempt can still succeed.
+            run_id = stable_id(run_id, cycle_id)
+            status, reason, trace = "failed", why, where
+        case CodecResult() as codec:
+            _codec_rows(record, frame, run_id, codec)
+        case CosmicRayResult() as cosmic_rays:
+            _cosmic_ray_rows(record, frame, run_id, cosmic_rays)
+        case AnomalyResult() as anomalies:
+            for detection in anomalies.detections:
+                _detection_rows(record, frame, run_id, anomalies, detection, now)
+    record.row(
+        "runs",
+        run_id=run_id,
+        frame_digest=frame.digest,
+        pipeline=step.pipeline,
+        model_digest=step.model_digest,
+        policy_digest=step.policy_digest,
+        status=status,
+        reason=reason,
+        trace=trace,
+        duration_s=step.duration_s,
+        cycle_id=cycle_id,
+        finished_at=now,
+    )
+
+
+def _finite(value: float) -> float | None:
+    """NULL for what could not be measured (NaN), so that no average takes it for a number."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _codec_rows(record: Record, frame: Frame, run_id: str, result: CodecResult) -> None:
+    error = np.abs(result.reconstruction - frame.filled())
+    error_plane = error if error.ndim == 2 else error.max(axis=0)
+    shared_top = max(
+        float(np.percentile(image[~frame.mask], 99.5))
+        for image in (error_plane, result.confidence, result.predicted_rmse)
+    )
+
+    def uncertainty(values: NDArray[np.float32]) -> str:
+        return record.file(map_png(values, low=0.0, high=max(shared_top, 1e-12)))
+
+    record.row(
+        "codec_runs",
+        run_id=run_id,
+        bytes=len(result.bitstream),
+        bpp=result.bpp,
+        sample_bits=result.sample_bits,
+        compression_ratio=result.compression_ratio,
+        psnr_db=_finite(result.psnr_db),
+        peak=result.peak,
+        ms_ssim=_finite(result.ms_ssim),
+        gradient_error=result.gradient_error,
+        rmse=result.rmse,
+        dropout_spearman=_finite(result.dropout_spearman),
+        predicted_spearman=_finite(result.predicted_spearman),
+        samples=result.samples,
+        bitstream_file=record.file(result.bitstream),
+        reconstruction_file=record.file(preview_png(result.reconstruction, frame.mask)),
+        confidence_file=uncertainty(result.confidence),
+        predicted_file=uncertainty(result.predicted_rmse),
+        error_file=uncertainty(error_plane),
+    )
+    for tile in result.tiles:
+        columns = asdict(tile)
+        record.row(
+            "codec_tiles",
+            run_id=run_id,
+            tile_row=columns.pop("row"),
+            tile_column=columns.pop("column"),
+            **columns,
+        )
+
+
+def _cosmic_ray_rows(record: Record, frame: Frame, run_id: str, result: CosmicRayResult) -> None:
+    _, hits = ndimage.label(result.mask, structure=np.ones((3, 3)))
+    good = ~frame.mask
+    record.row(
+        "cosmic_ray_runs",
+        run_id=run_id,
+        method=result.method,
+        samples=result.samples,
+        threshold=result.threshold,
+        pixels=int(good.sum()),
+        flagged_pixels=int(result.mask.sum()),
+        hits=int(hits),
+        mean_entropy=float(result.predictive_entropy[good].mean()),
+        mean_information=float(result.mutual_information[good].mean()),
+        probability_array=record.file(
+            pack_arrays(probability=result.probability.astype(np.float16))
+        ),
+        probability_file=record.file(map_png(result.probability, low=0.0, high=1.0)),
+        entropy_file=record.file(map_png(result.predictive_entropy, low=0.0, high=LN2)),
+        information_file=record.file(map_png(result.mutual_information, low=0.0, high=LN2 / 4)),
+        mask_file=record.file(map_png(result.mask.astype(np.float32), low=0.0, high=1.0)),
+        cleaned_file=record.file(preview_png(result.cleaned, frame.mask)),
+    )
+
+
+def _detection_rows(
+    record: Record,
+    frame: Frame,
+    run_id: str,
+    result: AnomalyResult,
+    detection: Detection,
+    now: datetime,
+) -> None:
+    detection_id = stable_id("detection", run_id, detection.kind, detection.x, detection.y)
+    by_method = {score.method: score.raw for score in detection.scores}
+    record.row(
+        "detections",
+        detection_id=detection_id,
+        run_id=run_id,
+        frame_digest=frame.digest,
+        kind=detection.kind,
+        x=detection.x,
+        y=detection.y,
+        size_px=detection.size_px,
+        ra_deg=detection.ra_deg,
+        dec_deg=detection.dec_deg,
+        flux=detection.flux,
+        snr=detection.snr,
+        cosmic_ray_share=detection.cosmic_ray_share,
+        verdict=str(detection.verdict),
+        reason=detection.reason,
+        p_value=detection.p_value,
+        rank_score=by_method.get(RANKING_METHOD),
+        class_name=detection.class_name,
+        class_probability=detection.class_probability,
+        embedder=result.embedder,
+        reference=result.reference,
+        cutout_file=record.file(preview_png(detection.cutout, method="asinh")),
+        detected_at=now,
+    )
+    for score in detection.scores:
+        record.row("scores", detection_id=detection_id, **asdict(score))
+    record.row(
+        "embeddings",
+        detection_id=detection_id,
+        embedder=result.embedder,
+        vector=np.asarray(detection.embedding, dtype=np.float32),
+    )
+
+
+def model_row(card: Mapping[str, Any], now: datetime) -> Row:
+    """A model's row from its card."""
+    return {
+        "model_digest": card["digest"],
+        "name": card["name"],
+        "pipeline": card["pipeline"],
+        "card": dict(card),
+        "registered_at": now,
+    }
