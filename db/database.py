@@ -102,7 +102,7 @@ class Database:
             yield cursor
         except duckdb.Error as error:
             self._take_back(cursor)
-            if _is_fatal(error):
+            if is_fatal(error):
                 self._recover(generation)
             if generation != self._generation:
                 raise self._invalidated(error) from error
@@ -161,7 +161,8 @@ class Database:
         return StoreInvalidated(f"DuckDB gave up on {self.path}{cause}; {after}")
 
 
-def _is_fatal(error: duckdb.Error) -> bool:
+def is_fatal(error: duckdb.Error) -> bool:
+    """Say whether DuckDB gave up on the whole instance with this error."""
     return isinstance(
         error, duckdb.FatalException | duckdb.InternalException
     ) or "has been invalidated" in str(error)

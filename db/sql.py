@@ -1,0 +1,57 @@
+"""SQL from people: one statement that reads, and nothing else."""
+
+from __future__ import annotations
+
+import threading
+
+import duckdb
+import pyarrow as pa
+
+from db.database import Connection, is_fatal
+from db.errors import QueryRefused
+from db.store import Store
+
+_READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
+
+
+def read_only(store: Store, sql: str, *, limit: int = 10_000, timeout_s: float = 30) -> pa.Table:
+    """Run one SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN statement.
+
+    At most `limit` rows come back; the table's schema metadata says `truncated` = "true" or
+    "false". Raises QueryRefused for anything else than one such statement, for one that fails,
+    and for one that runs longer than `timeout_s` seconds.
+    """
+
+    def run(connection: Connection) -> pa.Table:
+        timer = threading.Timer(timeout_s, connection.interrupt)
+        timer.start()
+        try:
+            _require_reading(connection, sql)
+            return connection.sql(sql).limit(limit + 1).to_arrow_table()
+        except duckdb.InterruptException as error:
+            raise QueryRefused(
+                f"the query ran longer than {timeout_s:g} s; narrow it or add a LIMIT"
+            ) from error
+        except duckdb.Error as error:
+            if is_fatal(error):
+                raise
+            raise QueryRefused(f"the query was refused: {error}") from error
+        finally:
+            timer.cancel()
+
+    table = store.snapshot(run)
+    truncated = str(table.num_rows > limit).lower()
+    return table.slice(0, limit).replace_schema_metadata({"truncated": truncated})
+
+
+def _require_reading(connection: Connection, sql: str) -> None:
+    """Refuse by kind of statement; what writes inside a SELECT meets the read-only transaction."""
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryRefused(f"expected exactly one statement, got {len(statements)}")
+    try:
+        kind = statements[0].type
+    except ValueError as error:
+        raise QueryRefused("expected a statement that only reads, such as SELECT") from error
+    if kind not in _READING:
+        raise QueryRefused(f"expected a statement that only reads, such as SELECT, got {kind.name}")
