@@ -14,6 +14,10 @@ from jobs.catalogues.votable import degrees, find_column, named, overflowed, rea
 from jobs.errors import ServiceError
 
 MOST_ROWS = 1000
+ADQL = (
+    "SELECT main_id, otype_txt, ra, dec FROM basic WHERE "
+    "CONTAINS(POINT('ICRS', ra, dec), CIRCLE('ICRS', {:.8f}, {:.8f}, {:.10f})) = 1"
+)
 
 
 def simbad(url: str, transport: Transport) -> RemoteCatalogue:
@@ -28,13 +32,8 @@ def question(url: str, cone: Cone) -> Question:
 
 
 def adql(cone: Cone) -> str:
-    """Objects of SIMBAD's `basic` table in the cone, in ADQL 2.0."""
-    place = f"{cone.ra_deg:.8f}, {cone.dec_deg:.8f}"
-    return (
-        "SELECT main_id, otype_txt, ra, dec FROM basic "
-        "WHERE CONTAINS(POINT('ICRS', ra, dec), "
-        f"CIRCLE('ICRS', {place}, {cone.radius_arcsec / 3600:.10f})) = 1"
-    )
+    """The query for one cone, in ADQL 2.0 (angles in degrees)."""
+    return ADQL.format(cone.ra_deg, cone.dec_deg, cone.radius_arcsec / 3600)
 
 
 def listing(body: bytes) -> Listing:

@@ -39,7 +39,7 @@ class PassingError(ServiceError):
 
 
 class Limiter:
-    """Lets at most `per_second` questions a second through; `wait` blocks until it is one's turn."""
+    """Lets at most `per_second` questions a second through."""
 
     def __init__(
         self,
@@ -81,8 +81,7 @@ class Transport:
         deadline_s = time.monotonic() + self.timeout_s
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(PassingError),
-            stop=tenacity.stop_after_attempt(ATTEMPTS)
-            | tenacity.stop_before_delay(self.timeout_s),
+            stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_before_delay(self.timeout_s),
             wait=_pause,
             sleep=self._sleep,
             reraise=True,
@@ -107,7 +106,8 @@ class Transport:
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise self._too_late() from error
         except requests.ConnectionError as error:
-            raise PassingError(f"cannot be reached at {urlsplit(question.url).netloc}") from error
+            host, kind = urlsplit(question.url).netloc, type(error).__name__
+            raise PassingError(f"cannot be reached at {host} ({kind})") from error
         except urllib3.exceptions.HTTPError as error:
             raise PassingError("the answer was cut short on its way") from error
         except (requests.RequestException, UnicodeError) as error:
@@ -143,7 +143,7 @@ def _retry_after_s(response: requests.Response) -> float:
     return float(stated) if stated.isdigit() else 0.0
 
 
-_backoff = tenacity.wait_exponential_jitter(initial=0.25, max=4, jitter=0.25)
+_backoff = tenacity.wait_exponential_jitter(multiplier=0.25, max=4, jitter=0.25)
 
 
 def _pause(state: tenacity.RetryCallState) -> float:

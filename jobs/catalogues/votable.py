@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from jobs.errors import ServiceError
 
-MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SyntaxError,
-             EOFError, OSError, struct.error)  # fmt: skip
+MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, struct.error)
 
 
 def read_votable(body: bytes) -> Any:
@@ -65,17 +64,18 @@ def meaning(*ucds: str) -> Callable[[Any], bool]:
 def degrees(column: NDArray[Any]) -> NDArray[np.float64]:
     """A column of angles as float64, NaN where nothing was given."""
     try:
-        return np.ma.asarray(column).astype(np.float64).filled(np.nan)
+        angles: NDArray[np.float64] = np.ma.filled(np.ma.asarray(column, np.float64), np.nan)
     except (TypeError, ValueError) as error:
         raise ServiceError("positions were not given as numbers") from error
+    return angles
 
 
 def texts(column: NDArray[Any] | None, length: int, missing: str = "") -> tuple[str, ...]:
     """A column as text, `missing` where there is no value or no such column."""
     if column is None:
         return (missing,) * length
-    return tuple(missing if cell is np.ma.masked else str(cell).strip() or missing
-                 for cell in column)  # fmt: skip
+    cells = ("" if cell is np.ma.masked else str(cell).strip() for cell in column)
+    return tuple(cell or missing for cell in cells)
 
 
 def _status(document: Any) -> Iterator[tuple[str, str]]:

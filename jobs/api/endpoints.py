@@ -1,0 +1,269 @@
+"""What each route does: read through db's queries, or ask the owner."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from db import labels as label_log
+from db import requests as queue
+from db.errors import StoreError
+from db.queries import anomalies, catalogues, frames
+from db.queries import jobs as history
+from db.queries import runs as run_pages
+from db.queries.paging import Page
+from db.sql import read_only
+from jobs.api.call import Call
+from jobs.errors import JobError, UsageError
+from jobs.export import export_archive
+from jobs.owner import Owner
+
+Answer = dict[str, Any]
+PNG = b"\x89PNG"
+
+
+@dataclass(frozen=True)
+class Content:
+    """An answer that is not JSON."""
+
+    body: bytes
+    media_type: str
+    file_name: str = ""
+
+
+class NotThere(JobError):
+    """The thing named in the path is not in the store."""
+
+
+def health(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """Whether the owner is well."""
+    return owner.health()
+
+
+def images(owner: Owner, call: Call) -> Answer:
+    """A page of stored images."""
+    return _page(
+        frames.page_of_frames(
+            owner.store,
+            limit=call.limit,
+            cursor=call.cursor,
+            source=call.query.get("source"),
+            text=call.query.get("q"),
+        )
+    )
+
+
+def image(owner: Owner, call: Call) -> Answer:
+    """One image with its runs and detections."""
+    digest = call.path["id"]
+    row = frames.frame(owner.store, digest)
+    if row is None:
+        raise NotThere(f"no image {digest!r}")
+    return {
+        **row,
+        "runs": frames.runs_of_frame(owner.store, digest),
+        "detections": anomalies.detections_of_frame(owner.store, digest),
+    }
+
+
+def file(owner: Owner, call: Call) -> Content:
+    """One content-addressed file: a preview, a map, a bitstream."""
+    digest = call.path["digest"]
+    if not owner.store.files.exists(digest):
+        raise NotThere(f"no file {digest!r}")
+    body = owner.store.files.get(digest)
+    return Content(body, "image/png" if body.startswith(PNG) else "application/octet-stream")
+
+
+def upload(owner: Owner, call: Call) -> Answer:
+    """Take in one image file, sent as the body, named by ?name=."""
+    name = call.query.get("name", "")
+    if not name:
+        raise UsageError("name the file: POST /api/images?name=FILE with the file as the body")
+    return _ask(owner, call, "upload", owner.store_upload(name, call.body))
+
+
+def candidates(owner: Owner, call: Call) -> Answer:
+    """A page of detections, the most anomalous first; ?verdict=all for every verdict."""
+    verdict = call.query.get("verdict", "candidate")
+    return _page(
+        anomalies.page_of_detections(
+            owner.store,
+            limit=call.limit,
+            cursor=call.cursor,
+            verdict=None if verdict == "all" else verdict,
+            source=call.query.get("source"),
+            label=call.query.get("label"),
+            text=call.query.get("q"),
+        )
+    )
+
+
+def analyze(owner: Owner, call: Call) -> Answer:
+    """Analyse a stored image again with the models and policies of now."""
+    digest = call.path["id"]
+    if frames.frame(owner.store, digest) is None:
+        raise NotThere(f"no image {digest!r}")
+    return _ask(owner, call, "analyze", {"frame_digest": digest})
+
+
+def crossref(owner: Owner, call: Call) -> Answer:
+    """Ask the catalogues about a detection."""
+    detection_id = call.path["id"]
+    row = anomalies.detection(owner.store, detection_id)
+    if row is None:
+        raise NotThere(f"no detection {detection_id!r}")
+    if row["ra_deg"] is None:
+        raise UsageError("this detection has no sky position: its image came without a WCS")
+    return _ask(owner, call, "crossref", {"detection_id": detection_id})
+
+
+def crossref_summary(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """How many detections are known, unknown and not determined, and how the services do."""
+    services = catalogues.services(owner.store)
+    return {**catalogues.summary(owner.store), "services": services}
+
+
+def scan(owner: Owner, call: Call) -> Answer:
+    """Ask for a scan of a source."""
+    (source,) = call.required("source")
+    payload = {
+        "source": source,
+        "limit": call.count("limit"),
+        "aggressive": bool(call.flag("aggressive")),
+    }
+    return _ask(owner, call, "scan", payload)
+
+
+def scan_state(owner: Owner, call: Call) -> Answer:
+    """How far a request is."""
+    row = queue.get_request(owner.store, call.path["id"])
+    if row is None:
+        raise NotThere(f"no scan {call.path['id']!r}")
+    return row
+
+
+def cancel_scan(owner: Owner, call: Call) -> Answer:
+    """Take a request back."""
+    row = owner.cancel(call.path["id"])
+    if row is None:
+        raise NotThere(f"no scan {call.path['id']!r}")
+    return row
+
+
+def labels(owner: Owner, call: Call) -> Answer | Content:
+    """The label log, oldest first; ?format=csv for a file."""
+    if call.query.get("format") == "csv":
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "labels.csv"
+            label_log.export_labels(owner.store, path)
+            return Content(path.read_bytes(), "text/csv", "labels.csv")
+    return _page(label_log.page_of_labels(owner.store, limit=call.limit, cursor=call.cursor))
+
+
+def add_label(owner: Owner, call: Call) -> Answer:
+    """Write a label, an undo, or a CSV of labels."""
+    if call.content_type.startswith("text/csv"):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "labels.csv"
+            path.write_bytes(call.body)
+            return {"added": label_log.import_labels(owner.store, path)}
+    document = call.json()
+    label_id = str(document.get("label_id") or uuid.uuid4())
+    if "undoes" in document:
+        undoes, labeller = call.required("undoes", "labeller")
+        owner.undo(undoes, labeller, label_id=label_id)
+    else:
+        detection_id, label, labeller = call.required("detection_id", "label", "labeller")
+        owner.label(
+            detection_id,
+            label,
+            labeller,
+            label_id=label_id,
+            comment=str(document.get("comment", "")),
+            seconds=call.number("seconds", low=0),
+        )
+    return {"label_id": label_id}
+
+
+def query(owner: Owner, call: Call) -> Answer:
+    """Answer one reading SQL statement."""
+    (sql,) = call.required("sql")
+    table = read_only(owner.store, sql)
+    return {"columns": table.column_names, "rows": table.to_pylist()}
+
+
+def export(owner: Owner, call: Call) -> Content:  # noqa: ARG001
+    """Every table as Parquet, in one zip."""
+    return Content(export_archive(owner.store), "application/zip", "skysieve-export.zip")
+
+
+def backup(owner: Owner, call: Call) -> Answer:
+    """Write a backup to a path on the owner's machine."""
+    (target,) = call.required("target")
+    if not Path(target).is_absolute():
+        raise UsageError(f"target must be an absolute path on the server's machine, got {target!r}")
+    return _ask(owner, call, "backup", {"target": target})
+
+
+def schedules(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """All schedules with their next turns."""
+    return {"rows": owner.schedules(), "next": None}
+
+
+def change_schedule(owner: Owner, call: Call) -> Answer:
+    """Add a schedule (source, every_s), or change one (schedule_id and what is to change)."""
+    document = call.json()
+    every_s, limit = call.number("every_s", low=1), call.count("limit")
+    if "schedule_id" not in document:
+        (source,) = call.required("source")
+        if every_s is None:
+            raise UsageError("every_s is missing: how many seconds between two scans")
+        return {"schedule_id": owner.add_schedule(source, every_s, limit)}
+    (schedule_id,) = call.required("schedule_id")
+    if call.flag("remove"):
+        owner.remove_schedule(schedule_id)
+    elif call.flag("run_now"):
+        owner.run_schedule_now(schedule_id, str(document.get("request_id") or uuid.uuid4()))
+    else:
+        owner.change_schedule(
+            schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit
+        )
+    return {"schedule_id": schedule_id}
+
+
+def runs(owner: Owner, call: Call) -> Answer:
+    """A page of runs, the newest first."""
+    return _page(
+        run_pages.page_of_runs(
+            owner.store,
+            limit=call.limit,
+            cursor=call.cursor,
+            pipeline=call.query.get("pipeline"),
+            status=call.query.get("status"),
+        )
+    )
+
+
+def models(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """The models that results were made with."""
+    return {"rows": history.models(owner.store), "next": None}
+
+
+def _page(page: Page) -> Answer:
+    return {"rows": page.rows, "next": page.next}
+
+
+def _ask(owner: Owner, call: Call, kind: str, payload: dict[str, Any]) -> Answer:
+    """Enqueue under the caller's request_id, so that sending it twice asks once."""
+    given = call.query.get("request_id")
+    if given is None and not kind == "upload":
+        given = call.json().get("request_id")
+    request_id = str(given or uuid.uuid4())
+    try:
+        return owner.enqueue(kind, payload, request_id=request_id, asked_by="api")
+    except StoreError as error:
+        raise UsageError(str(error)) from error

@@ -1,0 +1,133 @@
+"""The routes: each call is guarded, bounded, answered in a thread, and its errors explained."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from db.errors import QueryRefused, StoreError, StoreInvalidated
+from engine.errors import EngineError
+from jobs.api import endpoints
+from jobs.api.call import Call
+from jobs.api.guards import Refused, check_caller
+from jobs.errors import JobError
+from jobs.owner import Owner
+
+log = logging.getLogger(__name__)
+Endpoint = Callable[[Owner, Call], Any]
+MAX_JSON_BYTES = 4 * 2**20
+
+
+TABLE: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET", "/api/health", endpoints.health),
+    ("GET", "/api/images", endpoints.images),
+    ("POST", "/api/images", endpoints.upload),
+    ("GET", "/api/images/{id}", endpoints.image),
+    ("GET", "/api/files/{digest}", endpoints.file),
+    ("GET", "/api/candidates", endpoints.candidates),
+    ("POST", "/api/analyze/{id}", endpoints.analyze),
+    ("GET", "/api/crossref/summary", endpoints.crossref_summary),
+    ("POST", "/api/crossref/{id}", endpoints.crossref),
+    ("POST", "/api/scans", endpoints.scan),
+    ("GET", "/api/scans/{id}", endpoints.scan_state),
+    ("DELETE", "/api/scans/{id}", endpoints.cancel_scan),
+    ("GET", "/api/labels", endpoints.labels),
+    ("POST", "/api/labels", endpoints.add_label),
+    ("POST", "/api/query", endpoints.query),
+    ("GET", "/api/export", endpoints.export),
+    ("POST", "/api/backup", endpoints.backup),
+    ("GET", "/api/schedules", endpoints.schedules),
+    ("PATCH", "/api/schedules", endpoints.change_schedule),
+    ("GET", "/api/runs", endpoints.runs),
+    ("GET", "/api/models", endpoints.models),
+)
+
+
+def routes(owner_of: Callable[[], Owner], *, beyond_loopback: bool = False) -> list[Route]:
+    """All routes for the owner that `owner_of` gives."""
+    return [
+        Route(path, _answering(endpoint, owner_of, beyond_loopback), methods=[method])
+        for method, path, endpoint in TABLE
+    ]
+
+
+def _answering(
+    endpoint: Endpoint, owner_of: Callable[[], Owner], beyond_loopback: bool
+) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        owner = owner_of()
+        try:
+            check_caller(request, token=owner.token, beyond_loopback=beyond_loopback)
+            is_upload = endpoint is endpoints.upload
+            most = owner.settings.max_upload_bytes if is_upload else MAX_JSON_BYTES
+            call = Call(
+                dict(request.path_params),
+                dict(request.query_params),
+                request.headers.get("content-type", ""),
+                await _bounded_body(request, most),
+            )
+            return _response(await run_in_threadpool(endpoint, owner, call))
+        except (JobError, StoreError, EngineError) as error:
+            return _refusal(error)
+
+    return answer
+
+
+async def _bounded_body(request: Request, most: int) -> bytes:
+    chunks, size = list[bytes](), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise Refused(413, f"the body has more than {most:,} bytes: send less")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _response(result: Any) -> Response:
+    if isinstance(result, endpoints.Content):
+        headers = {"X-Content-Type-Options": "nosniff"}
+        if result.file_name:
+            headers["Content-Disposition"] = f'attachment; filename="{result.file_name}"'
+        return Response(result.body, media_type=result.media_type, headers=headers)
+    text = json.dumps(plain(result), allow_nan=False)
+    return Response(text, media_type="application/json")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: times in ISO 8601, what is not a number as null."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def _refusal(error: Exception) -> JSONResponse:
+    status, hint = 400, "read what was expected, change the call and send it again"
+    if isinstance(error, Refused):
+        status, hint = error.status, "see the server's own address and owner.json for the token"
+    elif isinstance(error, endpoints.NotThere):
+        status, hint = 404, "list what there is with the route without the id"
+    elif isinstance(error, QueryRefused):
+        hint = "send one SELECT over the tables that `SHOW TABLES` lists"
+    elif isinstance(error, StoreInvalidated):
+        log.error("the store was invalidated: %s", error)
+        status, hint = 503, "free some disk space, then send it again"
+    return JSONResponse({"error": str(error), "hint": hint}, status_code=status)

@@ -1,0 +1,67 @@
+"""`skysieve scan` and `skysieve demo`: work through a source, by whoever owns the store."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from jobs.cli.output import AsJson, progress, report
+
+DEMO_SOURCE = "sim:demo"
+
+
+def scan(
+    source: Annotated[str, typer.Option(help="folder:PATH or sim:NIGHT[,frames=N]")],
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many new items.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="One pass (the default).")] = False,
+    aggressive: Annotated[
+        bool, typer.Option("--aggressive", help="The higher stated candidate rate.")
+    ] = False,
+    interval: Annotated[
+        float | None, typer.Option(min=1, help="Scan again after this many seconds, for ever.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="First fit a reference on this folder's images.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what a source has, analyse it, and account for every item."""
+    from jobs.access import store_access
+    from jobs.errors import UsageError
+    from jobs.settings import load_settings
+
+    if once and interval is not None:
+        raise UsageError("--once and --interval exclude each other: give one of them")
+    settings = load_settings()
+    if calibrate:
+        _calibrate(source)
+    body = {"source": source, "limit": limit, "aggressive": aggressive}
+    while True:
+        with store_access(settings) as client:
+            row = client.request("scans", body, _show)
+        report({"source": source, **row["result"]}, as_json=as_json)
+        if interval is None:
+            return
+        time.sleep(interval)
+
+
+def demo(as_json: AsJson = False) -> None:
+    """Fill the store with a simulated night through all three pipelines; done once, kept."""
+    scan(source=DEMO_SOURCE, as_json=as_json)
+
+
+def _show(row: dict[str, Any]) -> None:
+    if row["total"]:
+        progress(f"{row['state']}: {row['done']} of {row['total']} images")
+
+
+def _calibrate(source: str) -> None:
+    from jobs.cli.anomaly import train_anomaly
+    from jobs.errors import UsageError
+
+    kind, _, path = source.partition(":")
+    if kind != "folder":
+        raise UsageError("--calibrate fits on a folder: use it with --source folder:PATH")
+    raise NotImplementedError(path, train_anomaly)

@@ -1,0 +1,66 @@
+"""The API without pages: uvicorn in a thread, for owners that show none."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from jobs import owner as ownership
+from jobs.api import routes
+from jobs.api.guards import is_loopback
+from jobs.errors import OwnerError
+from jobs.owner import Owner
+from jobs.owner_file import OwnerCard, remove_owner, write_owner
+from jobs.settings import Settings
+
+START_S = 20.0
+
+
+@contextmanager
+def announced(owner: Owner, address: str) -> Iterator[None]:
+    """While inside, `owner.json` says where the owner is."""
+    card = OwnerCard(os.getpid(), owner.started_at.isoformat(), address, owner.token)
+    write_owner(owner.settings.home, card)
+    try:
+        yield
+    finally:
+        remove_owner(owner.settings.home, card.pid)
+
+
+@contextmanager
+def owning(settings: Settings, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Owner]:
+    """Own the store and serve its API while inside. Raises StoreLocked if another owns it."""
+    owner = ownership.start(settings)
+    try:
+        listener = socket.create_server((host, port))
+        address = f"http://{host}:{listener.getsockname()[1]}"
+        app = Starlette(routes=routes(lambda: owner, beyond_loopback=not is_loopback(host)))
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        _wait_until_started(server, thread)
+        try:
+            with announced(owner, address):
+                yield owner
+        finally:
+            server.should_exit = True
+            thread.join(START_S)
+            listener.close()
+    finally:
+        owner.close()
+
+
+def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:
+    deadline = time.monotonic() + START_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise OwnerError("the API could not be started: is the port free?")
+        time.sleep(0.01)
