@@ -21,7 +21,7 @@ CHIP_WCS_CARDS = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2
 OFFSET_TYPES = {(8, -128): "int8", (16, 2**15): "uint16", (32, 2**31): "uint32"}
 NO_FINITE_PIXEL = "no finite pixel"
 
-Samples = NDArray[np.float64] | NDArray[np.float32]
+Samples = NDArray[np.floating[Any]]
 
 
 def image_frames(
@@ -77,12 +77,13 @@ def checked_plane(plane: int, count: int, part: str) -> int:
 
 def physical(raw: NDArray[Any], header: fits.Header) -> Samples:
     """Stored samples as BZERO + BSCALE * stored, with BLANK as NaN; the median of a stack."""
-    native = raw.astype(raw.dtype.newbyteorder("="), copy=False)
-    values: Samples = native.astype(np.float32 if native.dtype == np.float32 else np.float64)
-    if native.dtype.kind in "iu" and "BLANK" in header:
-        values[native == int(header["BLANK"])] = np.nan
     scale, zero = float(header.get("BSCALE", 1.0)), float(header.get("BZERO", 0.0))
-    if (scale, zero) != (1.0, 0.0):
+    scaled = (scale, zero) != (1.0, 0.0)
+    exact_in_float32 = raw.dtype.itemsize <= 2 or raw.dtype.kind == "f"
+    values: Samples = raw.astype(np.float64 if scaled or not exact_in_float32 else np.float32)
+    if raw.dtype.kind in "iu" and "BLANK" in header:
+        values[raw == int(header["BLANK"])] = np.nan
+    if scaled:
         values *= scale
         values += zero
     return values if values.ndim == 2 else median_of(values)
