@@ -11,7 +11,7 @@ from db import cycles
 from db import requests as queue
 from db.store import Store
 from db.transfer import backup
-from jobs.catalogues import catalogues, cross_match
+from jobs.catalogues import Catalogue, cross_match
 from jobs.crossref import crossref_rows, position_of
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
 from jobs.dispatcher import Carrier, Request, RequestCancelled
@@ -31,6 +31,7 @@ class Carriers:
 
     store: Store
     workers: Workers
+    catalogues: tuple[Catalogue, ...]
     settings: Settings
     clock: Clock
     claims: Claims = field(default_factory=Claims)
@@ -73,7 +74,7 @@ class Carriers:
         detection_id = request["payload"]["detection_id"]
         ra_deg, dec_deg = position_of(self.store, detection_id)
         answers = cross_match(
-            catalogues(self.settings), ra_deg, dec_deg, self.settings.catalogue_radius_arcsec
+            self.catalogues, ra_deg, dec_deg, self.settings.catalogue_radius_arcsec
         )
         self.store.write(crossref_rows(detection_id, request["request_id"], answers, self.clock()))
         return {answer.service: answer.state for answer in answers}
@@ -122,13 +123,11 @@ class Carriers:
             )
             raise
         state = "cancelled" if self._cancelled(request_id) else "done"
-        cycles.finish_cycle(
-            self.store, request_id, state=state, now=self.clock(), **counts_as_dict(counts)
-        )
+        cycles.update_cycle(self.store, request_id, **counts_as_dict(counts))
+        cycles.finish_cycle(self.store, request_id, state=state, now=self.clock())
         if state == "cancelled":
             raise RequestCancelled(f"scan {request_id} was cancelled; what it had stored stays")
         return counts
 
     def _cancelled(self, request_id: str) -> bool:
-        row = queue.get_request(self.store, request_id)
-        return row is not None and row["state"] == "cancelled"
+        return bool(queue.get_request(self.store, request_id)["state"] == "cancelled")

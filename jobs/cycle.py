@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -16,8 +15,8 @@ from jobs.frames import frame_of
 from jobs.ids import stable_id
 from jobs.plan import Plan
 from jobs.pool import WorkerLost, Workers
-from jobs.records import Record, model_row, observation_row, record_of
-from jobs.reports import report_rows_of_card
+from jobs.records import Record, observation_row, record_of
+from jobs.registration import registration
 from jobs.sources import Item, Offer, Source, load
 from jobs.worker import lost_analysis, process
 
@@ -75,7 +74,7 @@ class Cycle:
 
     def run(self) -> Counts:
         """Work through the source and return the counts. A failing frame fails alone."""
-        self.store.write(_registration(self.plan, self.clock()).rows)
+        self.store.write(registration(self.plan, self.clock()).rows)
         known = self._known_items()
         listed = list(self.source.items())
         fresh = [item for item in listed if (item.uri, item.fingerprint) not in known]
@@ -223,23 +222,6 @@ class Cycle:
 
 def _task(function: Callable[[Any], None], argument: Any) -> Callable[[], None]:
     return lambda: function(argument)
-
-
-def _registration(plan: Plan, now: datetime) -> Record:
-    """The models and policies that a cycle works with, and the calibration on their cards."""
-    record = Record()
-    for choice in plan.choices:
-        card = choice.card.as_dict()
-        record.row("models", **{**model_row(card, now), "card": json.dumps(card)})
-        record.row(
-            "policies",
-            policy_digest=choice.policy.digest,
-            pipeline=choice.pipeline,
-            policy=json.dumps(choice.policy.as_dict()),
-            registered_at=now,
-        )
-        record.merge(report_rows_of_card(choice.card))
-    return record
 
 
 def counts_as_dict(counts: Counts) -> dict[str, int]:

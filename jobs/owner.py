@@ -15,6 +15,7 @@ from db import cycles, labels, schedules
 from db import requests as queue
 from db.store import Store
 from jobs.carriers import Carriers
+from jobs.catalogues import catalogues
 from jobs.dispatcher import Dispatcher
 from jobs.errors import JobError, UsageError
 from jobs.intake_checks import check_upload
@@ -59,7 +60,7 @@ class Owner:
         self._workers: Workers = open_workers(
             settings.workers, settings.frame_timeout_s, settings.cluster
         )
-        carriers = Carriers(self.store, self._workers, settings, _now)
+        carriers = Carriers(self.store, self._workers, catalogues(settings), settings, _now)
         self._dispatcher = Dispatcher(
             self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
         )
@@ -71,6 +72,7 @@ class Owner:
     def start(self) -> None:
         """Take up interrupted work and begin the schedules."""
         schedules_from(self.settings, self.store, _now())
+        cycles.close_interrupted(self.store, _now())
         self._dispatcher.start()
         self._schedules.start()
 
@@ -100,10 +102,9 @@ class Owner:
         self._dispatcher.wake()
         return row
 
-    def cancel(self, request_id: str) -> dict[str, Any] | None:
-        """Take a request back; what it has stored stays."""
-        queue.cancel(self.store, request_id, _now())
-        return queue.get_request(self.store, request_id)
+    def cancel(self, request_id: str) -> dict[str, Any]:
+        """Take a request back; what it has stored stays. Raises StoreError if unknown."""
+        return queue.cancel(self.store, request_id, _now())
 
     def label(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -249,14 +248,3 @@ def _detection_rows(
         embedder=result.embedder,
         vector=np.asarray(detection.embedding, dtype=np.float32),
     )
-
-
-def model_row(card: Mapping[str, Any], now: datetime) -> Row:
-    """A model's row from its card."""
-    return {
-        "model_digest": card["digest"],
-        "name": card["name"],
-        "pipeline": card["pipeline"],
-        "card": dict(card),
-        "registered_at": now,
-    }

@@ -142,10 +142,12 @@ CREATE TABLE calibration_reports (
     brier           DOUBLE NOT NULL,
     nll             DOUBLE NOT NULL,
     ece             DOUBLE NOT NULL,
+    ece_equal_mass  DOUBLE,
+    ece_by_class    DOUBLE,
     ece_bins        INTEGER NOT NULL,
     ece_norm        VARCHAR NOT NULL,
     aurc            DOUBLE NOT NULL,
-    temperature     DOUBLE NOT NULL,
+    temperature     DOUBLE,
     measured_at     TIMESTAMPTZ NOT NULL
 );
 

@@ -13,6 +13,7 @@ from db import requests as queue
 from db.errors import StoreError
 from db.queries import anomalies, catalogues, frames
 from db.queries import jobs as history
+from db.queries import labels as label_pages
 from db.queries import runs as run_pages
 from db.queries.paging import Page
 from db.sql import read_only
@@ -140,18 +141,18 @@ def scan(owner: Owner, call: Call) -> Answer:
 
 def scan_state(owner: Owner, call: Call) -> Answer:
     """How far a request is."""
-    row = queue.get_request(owner.store, call.path["id"])
-    if row is None:
-        raise NotThere(f"no scan {call.path['id']!r}")
-    return row
+    try:
+        return queue.get_request(owner.store, call.path["id"])
+    except StoreError as error:
+        raise NotThere(str(error)) from error
 
 
 def cancel_scan(owner: Owner, call: Call) -> Answer:
     """Take a request back."""
-    row = owner.cancel(call.path["id"])
-    if row is None:
-        raise NotThere(f"no scan {call.path['id']!r}")
-    return row
+    try:
+        return owner.cancel(call.path["id"])
+    except StoreError as error:
+        raise NotThere(str(error)) from error
 
 
 def labels(owner: Owner, call: Call) -> Answer | Content:
@@ -161,7 +162,7 @@ def labels(owner: Owner, call: Call) -> Answer | Content:
             path = Path(folder) / "labels.csv"
             label_log.export_labels(owner.store, path)
             return Content(path.read_bytes(), "text/csv", "labels.csv")
-    return _page(label_log.page_of_labels(owner.store, limit=call.limit, cursor=call.cursor))
+    return _page(label_pages.page_of_labels(owner.store, limit=call.limit, cursor=call.cursor))
 
 
 def add_label(owner: Owner, call: Call) -> Answer:
@@ -170,7 +171,7 @@ def add_label(owner: Owner, call: Call) -> Answer:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "labels.csv"
             path.write_bytes(call.body)
-            return {"added": label_log.import_labels(owner.store, path)}
+            return dict(label_log.import_labels(owner.store, path))
     document = call.json()
     label_id = str(document.get("label_id") or uuid.uuid4())
     if "undoes" in document:

@@ -1,0 +1,71 @@
+"""After a cycle over the simulated sky: how well its probabilities held against exact truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from db.store import Store
+from engine.metrics.calibration import CalibrationReport, calibration_report
+from engine.sky import simulated_again
+from jobs.cycle import Cycle
+from jobs.packing import unpack_arrays
+from jobs.records import Record
+from jobs.registration import add_report
+
+MOST_FRAMES = 64
+
+
+def evaluate_cycle(cycle: Cycle) -> None:
+    """Store one calibration report for the cosmic-ray model on this night, where truth is known.
+
+    The truth is made again from the night's name, so that no pipeline ever had it at hand.
+    """
+    if not cycle.source.name.startswith("sim:"):
+        return
+    choice = cycle.plan.cosmicrays
+    rows = _runs_with_truth(cycle.store, cycle.source.name, choice.card.digest,
+                            choice.policy.digest)  # fmt: skip
+    if not rows:
+        return
+    scope = f"{choice.policy.digest}-{len(rows)}"
+    report = cycle.workers.run(measure, _gathered(cycle.store, rows), cycle.source.name)
+    record = Record()
+    add_report(
+        record, report.as_dict(), choice.pipeline, choice.card.digest, cycle.clock(), scope=scope
+    )
+    cycle.store.write(record.rows)
+
+
+def measure(frames: list[tuple[str, int, bytes]], source: str) -> CalibrationReport:
+    """Compare stored probabilities with the truth of the same simulated frames."""
+    probability, truth = [], []
+    for object_id, size, packed in frames:
+        probability.append(unpack_arrays(packed)["probability"].astype(np.float32).ravel())
+        truth.append(simulated_again(object_id, size=size).truth.cosmic_rays.ravel())
+    return calibration_report(
+        np.concatenate(probability),
+        np.concatenate(truth),
+        dataset=f"{source} ({len(frames)} frames, exact truth)",
+    )
+
+
+def _runs_with_truth(
+    store: Store, source: str, model_digest: str, policy_digest: str
+) -> list[dict[str, Any]]:
+    return store.rows(
+        """SELECT DISTINCT o.object_id, f.height, c.probability_array
+           FROM cosmic_ray_runs c JOIN runs r USING (run_id)
+           JOIN observations o USING (frame_digest) JOIN frames f USING (frame_digest)
+           WHERE o.source = ? AND r.model_digest = ? AND r.policy_digest = ?
+           ORDER BY o.object_id LIMIT ?""",
+        [source, model_digest, policy_digest, MOST_FRAMES],
+    )
+
+
+def _gathered(store: Store, rows: list[dict[str, Any]]) -> list[tuple[str, int, bytes]]:
+    return [
+        (row["object_id"], row["height"], store.files.get(row["probability_array"]))
+        for row in rows
+    ]
