@@ -65,6 +65,15 @@ def add_report(
         **{name: report[name] for name in SCALARS},
     )
     for number, bin_ in enumerate(report["reliability"]):
-        record.row("reliability_bins", report_id=report_id, bin=number, **bin_)
+        record.row(
+            "reliability_bins",
+            report_id=report_id,
+            bin=number,
+            low=bin_["lower"],
+            high=bin_["upper"],
+            n=bin_["count"],
+            mean_probability=bin_["confidence"],
+            observed_frequency=bin_["frequency"],
+        )
     for coverage, risk in report["risk_coverage"]:
         record.row("risk_coverage_points", report_id=report_id, coverage=coverage, risk=risk)

@@ -1,0 +1,83 @@
+"""`skysieve bench ...`: measure side by side in one run, and write the figures down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jobs.cli.output import AsJson, report
+
+app = typer.Typer(no_args_is_help=True, help="Measure; every published number comes from here.")
+
+Out = Annotated[Path, typer.Option("--out", help="Where the JSON goes.")]
+Seed = Annotated[int, typer.Option(min=0)]
+
+
+def _finish(figures: Any, out: Path, as_json: bool) -> None:
+    facts = figures if as_json and isinstance(figures, dict) else {}
+    report({**facts, "written": str(out)}, as_json=as_json)
+
+
+def _with_data(bench: Callable[..., Any], out: Path, seed: int, as_json: bool) -> None:
+    from jobs.settings import load_settings
+
+    data = load_settings().data
+    _finish(bench(out, data=data, seed=seed, now=datetime.now(UTC)), out, as_json)
+
+
+@app.command("codec")
+def codec(out: Out = Path("docs/results/codec.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Rate, quality and uncertainty beside JPEG and JPEG 2000 on the held-out images."""
+    from jobs.bench.codec import bench_codec
+
+    _with_data(bench_codec, out, seed, as_json)
+
+
+@app.command("cosmicrays")
+def cosmicrays(
+    out: Out = Path("docs/results/cosmicrays.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
+    """Detection and calibration beside L.A.Cosmic and deepCR on the held-out frames."""
+    from jobs.bench.cosmicrays import bench_cosmicrays
+
+    _with_data(bench_cosmicrays, out, seed, as_json)
+
+
+@app.command("anomaly")
+def anomaly(
+    out: Out = Path("docs/results/anomaly.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
+    """Ranking and false-positive rates on the held-out images."""
+    from jobs.bench.anomaly import bench_anomaly
+
+    _with_data(bench_anomaly, out, seed, as_json)
+
+
+@app.command("scan")
+def scan(out: Out = Path("docs/results/scan.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Frames per second of a whole cycle, and each pipeline's share of the time."""
+    from jobs.bench.scan import bench_scan
+
+    _finish(bench_scan(out, seed=seed, now=datetime.now(UTC)), out, as_json)
+
+
+@app.command("store")
+def store(out: Out = Path("docs/results/store.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+    """Writes per second, page queries, and what a kill -9 loses."""
+    from jobs.bench.store import bench_store
+
+    _finish(bench_store(out, seed=seed, now=datetime.now(UTC)), out, as_json)
+
+
+@app.command("dashboard")
+def dashboard(
+    out: Out = Path("docs/results/dashboard.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
+    """How fast pages come, in headless Chromium."""
+    from jobs.bench.dashboard import bench_dashboard
+
+    _finish(bench_dashboard(out, seed=seed, now=datetime.now(UTC)), out, as_json)
