@@ -1,1 +1,1 @@
-"""When things happen: the discovery cycle, scheduler, sources, catalogues, the owner and the command line."""
+"""When things happen: cycle, scheduler, sources, catalogues, the owner and the command line."""

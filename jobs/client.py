@@ -65,7 +65,9 @@ class Client:
             if cursor is None:
                 return
 
-    def request(self, path: str, body: Mapping[str, Any], follow: Callable[[Answer], None]) -> Answer:
+    def request(
+        self, path: str, body: Mapping[str, Any], follow: Callable[[Answer], None]
+    ) -> Answer:
         """Ask for something that takes a while, follow it to its end, and return how it ended.
 
         The request carries its own id, so that asking again after a lost answer asks once.

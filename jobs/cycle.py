@@ -36,7 +36,7 @@ class Counts:
 
 
 class Claims:
-    """Frames in work: of two lanes that meet the same pixels, one stores and one sees a duplicate."""
+    """Frames in work: of two lanes with the same pixels one stores, one sees a duplicate."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Cycle:
     claims: Claims = field(default_factory=Claims)
     again: tuple[str, ...] = ()
     limit: int | None = None
-    progress: Callable[[int, int], None] = lambda done, total: None
+    progress: Callable[[int, int], None] = lambda _done, _total: None
     cancelled: Callable[[], bool] = lambda: False
 
     def run(self) -> Counts:
@@ -80,7 +80,8 @@ class Cycle:
         fresh = [item for item in listed if (item.uri, item.fingerprint) not in known]
         if self.limit is not None:
             fresh = fresh[: self.limit]
-        tasks: list[Callable[[], None]] = [_task(self._reanalyse, digest) for digest in (*self.again, *self._stale())]
+        stored = (*self.again, *self._stale())
+        tasks = [_task(self._reanalyse, digest) for digest in stored]
         tasks += [_task(self._take_in, item) for item in fresh]
         self._work_through(tasks)
         seen = {(item.uri, item.fingerprint) for item in listed} & known
@@ -134,15 +135,11 @@ class Cycle:
             else:
                 outcome, reason = "duplicate", "the same pixels, mask and unit are already stored"
             if outcome != "failed":
-                row = observation_row(
-                    digest, offer.frame.origin, offer.frame.header, self.clock()
-                )
+                row = observation_row(digest, offer.frame.origin, offer.frame.header, self.clock())
                 record.row("observations", **row)
         record.row(
             "intake",
-            intake_id=stable_id(
-                "intake", self.source.name, item.uri, offer.part, item.fingerprint
-            ),
+            intake_id=stable_id("intake", self.source.name, item.uri, offer.part, item.fingerprint),
             source=self.source.name,
             uri=item.uri,
             part=offer.part,
@@ -192,10 +189,11 @@ class Cycle:
         return [((row["uri"], row["fingerprint"]), row["parts"]) for row in rows]
 
     def _stale(self) -> list[str]:
-        """Frames of this source that a pipeline of the plan has not seen with its model and policy."""
-        wanted = " OR ".join(["NOT EXISTS (SELECT 1 FROM runs r WHERE r.frame_digest = i.frame_digest"
-                              " AND r.pipeline = ? AND r.model_digest = ? AND r.policy_digest = ?)"]
-                             * len(self.plan.choices))  # fmt: skip
+        """Frames of this source that a pipeline of the plan has not seen with model and policy."""
+        unseen = """NOT EXISTS (
+            SELECT 1 FROM runs r WHERE r.frame_digest = i.frame_digest
+            AND r.pipeline = ? AND r.model_digest = ? AND r.policy_digest = ?)"""
+        wanted = " OR ".join([unseen] * len(self.plan.choices))
         sql = (
             "SELECT DISTINCT i.frame_digest FROM intake i "  # noqa: S608  no outside text in it
             f"WHERE i.source = ? AND i.frame_digest IS NOT NULL AND ({wanted}) ORDER BY 1"

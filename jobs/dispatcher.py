@@ -97,10 +97,11 @@ class Dispatcher:
             state, error = "failed", str(trouble)
         except (EngineError, JobError, StoreError) as trouble:
             state, error = "failed", str(trouble)
-        except Exception as trouble:  # noqa: BLE001  one request's failure must not stop the queue
+        except Exception as trouble:
             log.exception("request %s failed", request["request_id"])
-            state, error = "failed", f"{type(trouble).__name__}: {trouble}\n" + (
-                traceback.format_exc(limit=20)
+            state, error = (
+                "failed",
+                f"{type(trouble).__name__}: {trouble}\n" + (traceback.format_exc(limit=20)),
             )
         if self._stop.is_set() and state != "done":
             return

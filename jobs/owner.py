@@ -37,7 +37,7 @@ def current() -> Owner | None:
 
 def install(owner: Owner | None) -> None:
     """Make `owner` the one that `current` returns."""
-    global _current  # noqa: PLW0603  one owner a process is the design
+    global _current
     _current = owner
 
 

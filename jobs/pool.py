@@ -112,6 +112,8 @@ class ClusterWorkers:
         self._client.close()
 
 
-def open_workers(count: int, timeout_s: float, cluster: str | None) -> LocalWorkers | ClusterWorkers:
+def open_workers(
+    count: int, timeout_s: float, cluster: str | None
+) -> LocalWorkers | ClusterWorkers:
     """The cluster where one is set, processes on this machine otherwise."""
     return ClusterWorkers(cluster, timeout_s) if cluster else LocalWorkers(count, timeout_s)

@@ -230,9 +230,7 @@ def change_schedule(owner: Owner, call: Call) -> Answer:
     elif call.flag("run_now"):
         owner.run_schedule_now(schedule_id, str(document.get("request_id") or uuid.uuid4()))
     else:
-        owner.change_schedule(
-            schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit
-        )
+        owner.change_schedule(schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit)
     return {"schedule_id": schedule_id}
 
 
@@ -261,7 +259,7 @@ def _page(page: Page) -> Answer:
 def _ask(owner: Owner, call: Call, kind: str, payload: dict[str, Any]) -> Answer:
     """Enqueue under the caller's request_id, so that sending it twice asks once."""
     given = call.query.get("request_id")
-    if given is None and not kind == "upload":
+    if given is None and kind != "upload":
         given = call.json().get("request_id")
     request_id = str(given or uuid.uuid4())
     try:

@@ -61,7 +61,9 @@ def _cycle(count: int, seed: int, now: datetime) -> dict[str, float]:
     }
 
 
-def _scan(specification: str, store: Store, workers: LocalWorkers, seed: int, now: datetime) -> None:
+def _scan(
+    specification: str, store: Store, workers: LocalWorkers, seed: int, now: datetime
+) -> None:
     source = open_source(specification, max_pixels=10**8)
     Cycle(
         cycle_id=source.name,

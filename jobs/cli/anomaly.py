@@ -17,7 +17,9 @@ from jobs.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from engine.anomalies.reference import Judged, Reference
+    from engine.anomalies.simulated import Sample
     from engine.frame import Frame
+    from engine.sky import SimulatedFrame
 
 EMBEDDER_HELP = "efficientnet_lite0, efficientnet_lite0:8, morphology or vit:FOLDER; joined by +."
 DEFAULT_EMBEDDER = "efficientnet_lite0+morphology"
@@ -62,7 +64,7 @@ def train_anomaly(
         typer.Option(help="Source, or source family, that the folder stands for; repeatable."),
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Simulated frames to fit on.")] = 400,
-    held_out: Annotated[int, typer.Option(min=1, help="Simulated frames to test on.")] = 120,
+    held_out: Annotated[int, typer.Option(min=1, help="Simulated frames to test on, twice.")] = 120,
     embedder: Annotated[str, typer.Option(help=EMBEDDER_HELP)] = DEFAULT_EMBEDDER,
     seed: Annotated[int, typer.Option(help="Seed of the held-out frames.")] = 0,
     out: Annotated[
@@ -70,7 +72,7 @@ def train_anomaly(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit what "normal" is, calibrate it, measure it on held-out images, and write it with a card."""
+    """Fit what "normal" is, calibrate and measure it on held-out images, write it with a card."""
     from engine.cards import WEIGHTS, ModelCard, file_digest, write_card
 
     folder = out or WEIGHTS
@@ -266,30 +268,34 @@ def _fit_simulated(
         cleaned_by_truth,
         collect,
         held_out_frames,
+        injected_frames,
         normals_of,
         reference_frames,
     )
 
     embedder = make_embedder(embedder_name)
 
-    def say(number: int) -> None:
-        if number % 10 == 0:
-            progress(f"embedded {number} of {frames + held_out} simulated frames")
+    def embedded(simulated: Iterator[SimulatedFrame], what: str) -> Sample:
+        def say(number: int) -> None:
+            if number % 20 == 0:
+                progress(f"embedded {number} {what} frames")
 
-    sample = collect(reference_frames(frames), embedder, clean=cleaned_by_truth, on_frame=say)
-    fitted = fit_reference(name, normals_of(sample, embedder))
-    test = collect(
-        held_out_frames(held_out, seed),
-        embedder,
-        clean=cleaned_by_truth,
-        on_frame=lambda number: say(frames + number),
+        return collect(simulated, embedder, clean=cleaned_by_truth, on_frame=say)
+
+    normals = normals_of(embedded(reference_frames(frames), "reference"), embedder)
+    fitted = fit_reference(name, normals)
+    metrics = evaluate(
+        fitted,
+        embedded(held_out_frames(held_out), "held-out"),
+        embedded(injected_frames(held_out, seed), "injected"),
     )
     data = (
         f"{frames} simulated frames of the nights reference-000 and following, anomalies left out "
-        f"by truth, cosmic rays removed by truth; tested on {held_out} frames of other skies with "
-        "two galaxies in five replaced by anomalies"
+        "by truth, cosmic rays removed by truth; tested on the normals of "
+        f"{held_out} frames of the nights held-out-000 and following and the anomalies of as many "
+        "frames with two galaxies in five anomalous"
     )
-    return fitted, evaluate(fitted, test), data
+    return fitted, metrics, data
 
 
 def _fit_folder(

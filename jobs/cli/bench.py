@@ -30,7 +30,9 @@ def _with_data(bench: Callable[..., Any], out: Path, seed: int, as_json: bool) -
 
 
 @app.command("codec")
-def codec(out: Out = Path("docs/results/codec.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+def codec(
+    out: Out = Path("docs/results/codec.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
     """Rate, quality and uncertainty beside JPEG and JPEG 2000 on the held-out images."""
     from jobs.bench.codec import bench_codec
 
@@ -58,7 +60,9 @@ def anomaly(
 
 
 @app.command("scan")
-def scan(out: Out = Path("docs/results/scan.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+def scan(
+    out: Out = Path("docs/results/scan.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
     """Frames per second of a whole cycle, and each pipeline's share of the time."""
     from jobs.bench.scan import bench_scan
 
@@ -66,7 +70,9 @@ def scan(out: Out = Path("docs/results/scan.json"), seed: Seed = 0, as_json: AsJ
 
 
 @app.command("store")
-def store(out: Out = Path("docs/results/store.json"), seed: Seed = 0, as_json: AsJson = False) -> None:
+def store(
+    out: Out = Path("docs/results/store.json"), seed: Seed = 0, as_json: AsJson = False
+) -> None:
     """Writes per second, page queries, and what a kill -9 loses."""
     from jobs.bench.store import bench_store
 

@@ -46,5 +46,6 @@ def load(item: Item) -> tuple[Offer, ...]:
     except FrameError as error:
         return (Offer(part="", outcome="failed", reason=str(error)),)
     except OSError as error:
-        reason = f"the file cannot be read ({error.strerror or error}): check that it is still there"
+        why = error.strerror or error
+        reason = f"the file cannot be read ({why}): check that it is still there"
         return (Offer(part="", outcome="failed", reason=reason),)
