@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from jobs.catalogues import ned, simbad, vizier
 from jobs.catalogues.answer import CatalogueAnswer, CatalogueMatch, Cone, KnownState, known_state
 from jobs.catalogues.catalogue import Catalogue
-from jobs.catalogues.ned import ned
-from jobs.catalogues.simbad import simbad
 from jobs.catalogues.transport import Transport
-from jobs.catalogues.vizier import vizier
 from jobs.settings import Settings
 
 __all__ = [
@@ -28,9 +26,9 @@ def catalogues(settings: Settings) -> tuple[Catalogue, ...]:
     """The services to ask, each with its own limit on how often; make them once and keep them."""
     timeout_s = settings.catalogue_timeout_s
     return (
-        simbad(settings.simbad_url, Transport(timeout_s)),
-        ned(settings.ned_url, Transport(timeout_s)),
-        vizier(settings.vizier_url, settings.vizier_catalogue, Transport(timeout_s)),
+        simbad.catalogue(settings.simbad_url, Transport(timeout_s)),
+        ned.catalogue(settings.ned_url, Transport(timeout_s)),
+        vizier.catalogue(settings.vizier_url, settings.vizier_catalogue, Transport(timeout_s)),
     )
 
 

@@ -12,7 +12,7 @@ from jobs.catalogues.votable import degrees, find_column, meaning, parameter, re
 from jobs.errors import ServiceError
 
 
-def ned(url: str, transport: Transport) -> RemoteCatalogue:
+def catalogue(url: str, transport: Transport) -> RemoteCatalogue:
     """NED's object search at `url` (.../objsearch)."""
     return RemoteCatalogue("ned", partial(question, url), listing, transport)
 

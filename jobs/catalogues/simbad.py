@@ -20,7 +20,7 @@ ADQL = (
 )
 
 
-def simbad(url: str, transport: Transport) -> RemoteCatalogue:
+def catalogue(url: str, transport: Transport) -> RemoteCatalogue:
     """SIMBAD's TAP service at `url` (its base, without /sync)."""
     return RemoteCatalogue("simbad", partial(question, url), listing, transport)
 

@@ -17,7 +17,7 @@ from jobs.errors import ServiceError
 MOST_ROWS = 1000
 
 
-def vizier(url: str, table: str, transport: Transport) -> RemoteCatalogue:
+def catalogue(url: str, table: str, transport: Transport) -> RemoteCatalogue:
     """One table or catalogue (such as V/147/sdss12) of the VizieR server at `url`."""
     return RemoteCatalogue("vizier", partial(question, url, table), listing, transport)
 

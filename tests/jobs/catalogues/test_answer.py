@@ -1,0 +1,135 @@
+"""An answer has three values, and only proof of absence everywhere makes an object unknown."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.catalogues.answer import (
+    AnswerState,
+    CatalogueAnswer,
+    CatalogueMatch,
+    Cone,
+    known_state,
+)
+from jobs.catalogues.listing import NOTHING, Listing, answer_from
+from jobs.errors import JobError, ServiceError, UsageError
+
+PULSAR = CatalogueMatch("Crab", "Psr", 83.633, 22.014, 1.5)
+
+
+def answer(state: AnswerState) -> CatalogueAnswer:
+    matches = (PULSAR,) if state == "match" else ()
+    return CatalogueAnswer("ned", state, "late", matches, 83.633, 22.014, 5)
+
+
+@given(st.lists(st.sampled_from(["match", "no_match", "not_determined"]), max_size=5))
+def test_unknown_takes_proof_from_every_service(states: list[AnswerState]) -> None:
+    known = known_state([answer(state) for state in states])
+    assert (known == "known") == ("match" in states)
+    assert (known == "unknown") == (bool(states) and all(state == "no_match" for state in states))
+
+
+def test_nobody_asked_is_not_determined() -> None:
+    assert known_state([]) == "not_determined"
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "radius", "says"),
+    [
+        (0, 91, 5, "declination"),
+        (0, math.nan, 5, "declination"),
+        (360, 0, 5, "right ascension"),
+        (-1, 0, 5, "right ascension"),
+        (math.nan, 0, 5, "right ascension"),
+        (0, 0, 0, "radius"),
+        (0, 0, -1, "radius"),
+        (0, 0, math.nan, "radius"),
+        (0, 0, math.inf, "radius"),
+        (0, 0, 3601, "radius"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(ra: float, dec: float, radius: float, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        Cone(ra, dec, radius)
+    assert isinstance(refused.value, JobError)
+
+
+def test_a_state_must_fit_its_matches() -> None:
+    with pytest.raises(ValueError, match="does not go with 0 matches"):
+        CatalogueAnswer("ned", "match", "", (), 0, 0, 5)
+    with pytest.raises(ValueError, match="does not go with 1 matches"):
+        CatalogueAnswer("ned", "no_match", "", (PULSAR,), 0, 0, 5)
+
+
+def test_an_answer_that_is_not_determined_says_why() -> None:
+    with pytest.raises(ValueError, match="needs its reason"):
+        CatalogueAnswer("ned", "not_determined", "", (), 0, 0, 5)
+
+
+def test_matches_lie_inside_in_order() -> None:
+    near = CatalogueMatch("near", "", 0, 0, 1.0)
+    with pytest.raises(ValueError, match="sorted by separation"):
+        CatalogueAnswer("ned", "match", "", (PULSAR, near), 0, 0, 5)
+    with pytest.raises(ValueError, match="inside the radius"):
+        CatalogueAnswer("ned", "match", "", (PULSAR,), 0, 0, 1.4)
+    with pytest.raises(ValueError, match="place on the sky"):
+        CatalogueMatch("x", "", 0, 100, 1)
+
+
+def listing(*offsets_arcsec: float, gap: str = "") -> Listing:
+    """Objects due north of (10, 20), numbered."""
+    names = tuple(f"object {i}" for i in range(len(offsets_arcsec)))
+    dec = 20 + np.array(offsets_arcsec, dtype=float) / 3600
+    return Listing(names, ("G",) * len(names), np.full(len(names), 10.0), dec, gap)
+
+
+def test_separations_are_sorted_and_cut_at_the_radius() -> None:
+    found = answer_from(listing(4, 1, 60), Cone(10, 20, 5), "ned")
+    assert found.state == "match"
+    assert [match.object_name for match in found.matches] == ["object 1", "object 0"]
+    assert [match.separation_arcsec for match in found.matches] == pytest.approx([1, 4], abs=1e-6)
+    assert found.nearest == found.matches[0]
+
+
+def test_separation_across_zero_hours() -> None:
+    """0.001 deg of right ascension at declination 60 is 1.8 arcsec on the sky."""
+    wrapped = Listing(("a",), ("",), np.array([359.9995]), np.array([60.0]))
+    found = answer_from(wrapped, Cone(0.0005, 60, 5), "ned")
+    assert found.matches[0].separation_arcsec == pytest.approx(1.8, abs=1e-5)
+
+
+def test_an_empty_listing_without_gap_is_proof() -> None:
+    assert answer_from(NOTHING, Cone(10, 20, 5), "ned").state == "no_match"
+
+
+@pytest.mark.parametrize(
+    ("listed", "says"),
+    [
+        (listing(gap="cut after 1000 objects"), "cut after 1000"),
+        (listing(600), "outside the radius"),
+        (Listing(("x",), ("",), np.array([np.nan]), np.array([np.nan])), "without a position"),
+    ],
+)
+def test_absence_is_not_claimed_from_a_doubtful_listing(listed: Listing, says: str) -> None:
+    found = answer_from(listed, Cone(10, 20, 5), "ned")
+    assert found.state == "not_determined"
+    assert says in found.reason
+
+
+def test_an_object_just_outside_by_rounding_is_no_match() -> None:
+    assert answer_from(listing(5.5), Cone(10, 20, 5), "ned").state == "no_match"
+
+
+def test_a_cut_listing_may_still_match_and_says_that_it_was_cut() -> None:
+    found = answer_from(listing(1, gap="cut"), Cone(10, 20, 5), "ned")
+    assert (found.state, found.reason) == ("match", "cut")
+
+
+def test_positions_off_the_sky_are_an_error() -> None:
+    with pytest.raises(ServiceError, match="outside the sky"):
+        listing(3600 * 80)

@@ -1,0 +1,5 @@
+"""A small HTTP server on loopback that plays remote services in tests."""
+
+from tests.loopback.server import Asked, LoopbackServer, Reply, free_port
+
+__all__ = ["Asked", "LoopbackServer", "Reply", "free_port"]
