@@ -66,6 +66,5 @@ def _runs_with_truth(
 
 def _gathered(store: Store, rows: list[dict[str, Any]]) -> list[tuple[str, int, bytes]]:
     return [
-        (row["object_id"], row["height"], store.files.get(row["probability_array"]))
-        for row in rows
+        (row["object_id"], row["height"], store.files.get(row["probability_array"])) for row in rows
     ]

@@ -74,9 +74,7 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
         ),
         codec=Choice(
             read_card("codec"),
-            CodecPolicy(
-                bpp=settings.codec_bpp, samples=settings.codec_samples, seed=settings.seed
-            ),
+            CodecPolicy(bpp=settings.codec_bpp, samples=settings.codec_samples, seed=settings.seed),
             WEIGHTS,
         ),
     )

@@ -82,9 +82,7 @@ def _run_cosmic_rays(choice: Choice[CosmicRayPolicy], frame: Frame) -> PipelineR
 def _run_anomaly(
     choice: Choice[AnomalyPolicy], frame: Frame, found: CosmicRayResult | None
 ) -> PipelineResult:
-    pipeline = _anomaly_pipeline(
-        choice.policy, choice.folder, choice.card.name, choice.card.digest
-    )
+    pipeline = _anomaly_pipeline(choice.policy, choice.folder, choice.card.name, choice.card.digest)
     rng = generator_for(frame.digest, choice.policy.seed)
     return pipeline.run(frame, rng, cosmic_rays=found)
 
