@@ -23,7 +23,9 @@ class WorkerLost(JobError):
 
 
 class Workers(Protocol):
-    """Something that runs picklable functions elsewhere."""
+    """Something that runs picklable functions elsewhere, `count` of them at once."""
+
+    count: int
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run and wait. Raises WorkerLost after a second death or timeout."""
@@ -77,7 +79,7 @@ class LocalWorkers:
 
     def close(self) -> None:
         """Stop all workers now, whatever they are doing."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
 

@@ -67,8 +67,8 @@ class Schedules:
     def _next_turn(self, row: dict[str, Any]) -> datetime:
         sql = "SELECT max(started_at) AS last FROM cycles WHERE schedule_id = ?"
         last = self._store.rows(sql, [row["schedule_id"]])[0]["last"] or row["created_at"]
-        now = datetime.now(UTC)
-        return max(now, last + timedelta(seconds=row["every_s"]))
+        due: datetime = last + timedelta(seconds=row["every_s"])
+        return max(datetime.now(UTC), due)
 
     def _take_turn(self, schedule_id: str) -> None:
         sql = """SELECT 1 FROM requests WHERE state IN ('queued', 'running')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
     codec_bpp: float = Field(0.5, gt=0, le=16, description="codec rate, in bits per pixel")
     codec_samples: int = Field(8, ge=1, le=256, description="Monte-Carlo-dropout passes")
-    cosmic_ray_method: str = Field("vi", pattern="^(vi|unet)$")
+    cosmic_ray_method: Literal["vi", "unet"] = "vi"
     cosmic_ray_samples: int = Field(8, ge=1, le=256, description="weight draws of the vi net")
     cosmic_ray_threshold: float = Field(0.5, gt=0, lt=1)
     false_positive_rate: float = Field(0.01, gt=0, lt=1, description="of the candidate verdict")

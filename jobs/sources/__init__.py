@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from jobs.errors import SourceError
 from jobs.sources.folder import FolderSource
 from jobs.sources.simulated import SimulatedSource
@@ -9,7 +11,7 @@ from jobs.sources.source import Item, Offer, Source, load
 
 __all__ = ["Item", "Offer", "Source", "load", "open_source"]
 
-KINDS = {"folder": FolderSource.parse, "sim": SimulatedSource.parse}
+KINDS: dict[str, Callable[[str, int], Source]] = {"folder": FolderSource.parse, "sim": SimulatedSource.parse}
 
 
 def open_source(specification: str, *, max_pixels: int) -> Source:

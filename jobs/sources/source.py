@@ -32,7 +32,10 @@ class Item:
 class Source(Protocol):
     """A place that frames come from; `name` is what observations are filed under."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The source's specification, without options."""
+        ...
 
     def items(self) -> Iterator[Item]:
         """List what there is, in a stable order, without reading any image."""
