@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jobs.cli.output import AsJson, progress, report
+
+if TYPE_CHECKING:
+    from jobs.settings import Settings
 
 DEMO_SOURCE = "sim:demo"
 
@@ -36,7 +39,7 @@ def scan(
         raise UsageError("--once and --interval exclude each other: give one of them")
     settings = load_settings()
     if calibrate:
-        _calibrate(source)
+        _calibrate(settings, source)
     body = {"source": source, "limit": limit, "aggressive": aggressive}
     while True:
         with store_access(settings) as client:
@@ -57,11 +60,19 @@ def _show(row: dict[str, Any]) -> None:
         progress(f"{row['state']}: {row['done']} of {row['total']} images")
 
 
-def _calibrate(source: str) -> None:
+def _calibrate(settings: Settings, source: str) -> None:
+    """Fit and calibrate a reference on the folder's own images; the scan then judges by it."""
     from jobs.cli.anomaly import train_anomaly
     from jobs.errors import UsageError
+    from jobs.ids import stable_id
+    from jobs.sources import FolderSource, open_source
 
-    kind, _, path = source.partition(":")
-    if kind != "folder":
+    opened = open_source(source, max_pixels=settings.max_pixels)
+    if not isinstance(opened, FolderSource):
         raise UsageError("--calibrate fits on a folder: use it with --source folder:PATH")
-    raise NotImplementedError(path, train_anomaly)
+    train_anomaly(
+        reference=opened.root,
+        name=f"reference-{stable_id(opened.name)[:12]}",
+        domain=[opened.name],
+        out=settings.home / "references",
+    )

@@ -9,7 +9,7 @@ from jobs.sources.folder import FolderSource
 from jobs.sources.simulated import SimulatedSource
 from jobs.sources.source import Item, Offer, Source, load
 
-__all__ = ["Item", "Offer", "Source", "load", "open_source"]
+__all__ = ["FolderSource", "Item", "Offer", "Source", "load", "open_source"]
 
 KINDS: dict[str, Callable[[str, int], Source]] = {"folder": FolderSource.parse, "sim": SimulatedSource.parse}
 
