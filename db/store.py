@@ -201,10 +201,10 @@ def insert(connection: Connection, part: Part) -> int:
     """Append the rows of `part` whose key is new, and return how many those were."""
     columns = ", ".join(f'"{name}"' for name in part.columns)
     connection.register("incoming", part.rows)
-    counted = connection.sql(
+    # execute() plans a statement once; sql() makes a relation, which took three times as long.
+    counted = connection.execute(
         f'INSERT INTO "{part.table}" ({columns}) SELECT {columns} FROM incoming '  # noqa: S608
         "ON CONFLICT DO NOTHING"
-    )
-    new = int(counted.to_arrow_table().to_pylist()[0]["Count"])
+    ).fetchall()
     connection.unregister("incoming")
-    return new
+    return int(counted[0][0])

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow.parquet as pq
@@ -30,8 +31,11 @@ files out, a backup keeps them. A label `undo` takes back the label that its row
 """
 
 
-def backup(store: Store, target: Path) -> Manifest:
-    """Write a verified backup of all rows and files to `target` and return its manifest.
+Summary = dict[str, Any]
+
+
+def backup(store: Store, target: Path) -> Summary:
+    """Write a verified backup of all rows and files to `target` and say what it holds.
 
     The store stays in use meanwhile; the rows are those of one moment. `target` appears only when
     it is whole. Raises TransferError if it exists or cannot be written, or a file is corrupt.
@@ -47,11 +51,11 @@ def backup(store: Store, target: Path) -> Manifest:
         manifest = pack(archive, members, facts)
         _require_own_digests(manifest)
         archive.replace(target)
-    return manifest
+    return _summary(manifest, target)
 
 
-def restore(source: Path, home: Path) -> Manifest:
-    """Unpack a backup into `home`, which is absent or empty, and return its manifest.
+def restore(source: Path, home: Path) -> Summary:
+    """Unpack a backup into `home`, which is absent or empty, and say what it held.
 
     Every digest and every table's row count is checked first. Raises TransferError for a home
     that holds anything, or an archive that is damaged or no backup; then nothing is left behind.
@@ -63,7 +67,7 @@ def restore(source: Path, home: Path) -> Manifest:
         if row_counts(work / DATABASE_NAME) != manifest.get("rows"):
             raise TransferError(f"{source}: the database holds other rows than its manifest says")
         _put_in_place(work, home)
-    return manifest
+    return _summary(manifest, source)
 
 
 def export(store: Store, folder: Path) -> dict[str, int]:
@@ -110,6 +114,15 @@ def _put_in_place(work: Path, folder: Path) -> None:
 def _stored_files(files: Files) -> dict[str, Path]:
     paths = [files.path(digest) for digest in files.digests()]
     return {f"{FILES_NAME}/{path.parent.name}/{path.name}": path for path in paths}
+
+
+def _summary(manifest: Manifest, archive: Path) -> Summary:
+    return {
+        "made_at": manifest["made_at"],
+        "bytes": archive.stat().st_size,
+        "files": len(manifest["members"]) - 1,
+        "rows": manifest["rows"],
+    }
 
 
 def _require_own_digests(manifest: Manifest) -> None:
