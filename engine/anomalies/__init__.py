@@ -1,0 +1,1 @@
+"""Anomaly finding: cutouts of a frame are embedded, scored, calibrated and judged."""

@@ -1,0 +1,4 @@
+"""One anomaly score per file: formula, source, and a frozen fitted object.
+
+`fit(...)` returns a new fitted scorer; higher is more anomalous for every method.
+"""
