@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -58,18 +59,18 @@ def fetch_model(name: str, home: Path, now: datetime) -> FetchedModel:
     if name.count("/") != 1:
         known = ", ".join(WHEEL_MODELS)
         raise UsageError(f"{name!r} is neither a hub id (OWNER/NAME) nor one of: {known}")
-    folder = models_folder(home) / name
-    revision = _download(name, folder)
-    model = _describe(name, folder, revision, now)
-    (folder / RECORD).write_text(json.dumps(asdict(model), indent=2) + "\n", encoding="utf-8")
+    kept = models_folder(home) / name
+    revision = _download(name, kept)
+    model = _describe(name, kept / revision, revision, now)
+    (kept / RECORD).write_text(json.dumps(asdict(model), indent=2) + "\n", encoding="utf-8")
     return model
 
 
 def list_models(home: Path) -> list[FetchedModel]:
     """Models of installed wheels, then those whose download was completed."""
     records = sorted(models_folder(home).glob(f"*/*/{RECORD}"))
-    fetched = [FetchedModel(**json.loads(path.read_text("utf-8"))) for path in records]
-    return [*(wheel_model(name) for name in WHEEL_MODELS if _wheel_file(name)), *fetched]
+    in_wheels = (wheel_model(name) for name in WHEEL_MODELS if _wheel_file(name))
+    return [*in_wheels, *(_read_record(path) for path in records)]
 
 
 def wheel_model(name: str) -> FetchedModel:
@@ -83,20 +84,23 @@ def wheel_model(name: str) -> FetchedModel:
 
 
 def models_folder(home: Path) -> Path:
-    """Where fetched models are kept, as OWNER/NAME."""
+    """Where fetched models are kept, as OWNER/NAME/REVISION, with a record in OWNER/NAME."""
     return home / "models"
 
 
-def _download(name: str, folder: Path) -> str:
-    """Resolve the revision first: with it, a download is either complete or an error."""
+def _download(name: str, kept: Path) -> str:
+    """Fetch the newest revision into a folder of its own and return its name.
+
+    In a folder that already held another revision, a failing hub would pass for a success.
+    """
     endpoint = os.environ.get("HF_ENDPOINT") or None
     host = endpoint or "https://huggingface.co"
     try:
-        model = HfApi(endpoint=endpoint).model_info(name)
+        revision = _commit(HfApi(endpoint=endpoint).model_info(name).sha, host)
         snapshot_download(
             name,
-            revision=model.sha,
-            local_dir=folder,
+            revision=revision,
+            local_dir=kept / revision,
             allow_patterns=list(WANTED_FILES),
             endpoint=endpoint,
         )
@@ -114,7 +118,20 @@ def _download(name: str, folder: Path) -> str:
     except (httpx2.HTTPError, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ServiceError(f"{name} could not be fetched from {host}: {reason}") from error
-    return str(model.sha)
+    return revision
+
+
+def _commit(sha: str | None, host: str) -> str:
+    if sha is None or not re.fullmatch("[0-9a-f]{40}", sha):
+        raise ServiceError(f"{host} named no commit but {sha!r}: is it a model hub?")
+    return sha
+
+
+def _read_record(path: Path) -> FetchedModel:
+    try:
+        return FetchedModel(**json.loads(path.read_text("utf-8")))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read ({error}): fetch that model again") from error
 
 
 def _describe(name: str, folder: Path, revision: str, now: datetime) -> FetchedModel:
@@ -127,7 +144,7 @@ def _describe(name: str, folder: Path, revision: str, now: datetime) -> FetchedM
         "hub",
         revision,
         str(folder),
-        sum(path.stat().st_size for path in files if path.name != RECORD),
+        sum(path.stat().st_size for path in files),
         {str(path.relative_to(folder)): file_digest(path) for path in weights},
         now.isoformat(timespec="seconds"),
     )
