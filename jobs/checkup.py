@@ -25,7 +25,7 @@ LITTLE_SPACE = 2 * 2**30
 NO_SPACE = 200 * 2**20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PROBE = (83.63311, 22.01446, 5.0)
-"""Where services are asked: the Crab pulsar, in every one of them; degrees and arcsec."""
+"""Where services are asked: the Crab pulsar; degrees and arcsec."""
 
 
 @dataclass(frozen=True)
