@@ -26,7 +26,8 @@ def server() -> Iterator[LoopbackServer]:
 
 @pytest.fixture
 def settings(server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The loopback services, asked again without a pause where that is tried."""
+    """The loopback services, asked without pauses."""
+    monkeypatch.setattr("jobs.catalogues.transport.Limiter.wait", lambda limiter: None)
     monkeypatch.setattr("jobs.catalogues.transport._backoff", tenacity.wait_none())
     return Settings(
         home=tmp_path,
