@@ -53,7 +53,8 @@ def read_frames(
 
 
 def _stem(path: Path) -> str:
-    return path.name.removesuffix(path.name[-len(image_suffix(path) or "") :]) or path.name
+    suffix = image_suffix(path) or ""
+    return path.name[: len(path.name) - len(suffix)]
 
 
 def _bounded_bytes(path: Path, limits: Limits) -> bytes:
