@@ -20,6 +20,7 @@ Recorded answers lie in SKYSIEVE_DATA (astropy/astroquery, BSD-3); those tests a
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from jobs.catalogues import Catalogue, catalogues, cross_match, known_state
 from jobs.errors import UsageError
 from jobs.settings import Settings
 from tests.jobs.catalogues import bodies
-from tests.loopback import LoopbackServer, Reply, free_port
+from tests.loopback import Asked, LoopbackServer, Reply, free_port
 
 PLACE = (83.63311, 22.01446)
 CRAB: bodies.Row = ("V* CM Tau", "Psr", 83.633076, 22.014493)
@@ -218,6 +219,27 @@ def test_one_failure_keeps_an_object_from_being_unknown(
     assert known_state(answers) == "not_determined"
     server.on(bodies.SIMBAD_PATH, Reply(bodies.simbad(CRAB)))
     assert known_state(cross_match(asking, *PLACE, 5)) == "known"
+
+
+def test_services_are_asked_at_the_same_time(settings: Settings, server: LoopbackServer) -> None:
+    """Each answers only once all three were asked, so one that hangs delays no other."""
+    all_asked = threading.Barrier(3, timeout=4)
+
+    def together(body: bytes) -> Callable[[Asked], Reply]:
+        def reply(asked: Asked) -> Reply:
+            all_asked.wait()
+            return Reply(body)
+
+        return reply
+
+    for path, body in BODIES.values():
+        server.on(path, together(body(CRAB)))
+    answers = cross_match(catalogues(settings), *PLACE, 5)
+    assert [(answer.service, answer.state) for answer in answers] == [
+        ("simbad", "match"),
+        ("ned", "match"),
+        ("vizier", "match"),
+    ]
 
 
 def test_cross_match_refuses_bad_input_even_with_nobody_to_ask() -> None:
