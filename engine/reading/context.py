@@ -13,7 +13,7 @@ from astropy.time import Time
 from engine.frame import Frame, Origin
 
 GAIN_CARDS = ("EGAIN", "ATODGN", "CCDGAIN", "ATODGAIN", "GAIN")
-READ_NOISE_CARDS = ("READNSE", "RDNOISE", "READNOIS", "READNOISE")
+READ_NOISE_CARDS = ("READNSE", "RDNOISE", "READNOIS")
 FILTER_CARDS = ("FILTER", "FILTNAM1", "FILTER1", "FILTER2")
 MJD_CARDS = ("MJD-OBS", "MJDOBS", "EXPSTART")
 LAYOUT_CARDS = frozenset(
@@ -43,6 +43,9 @@ LAYOUT_CARDS = frozenset(
     ]
 )
 LAYOUT_PREFIXES = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TDISP", "TNULL", "TSCAL", "TZERO")
+# Cards that point at distortion tables in other extensions; without them the WCS is still good
+# to a fraction of a pixel, with them and without the tables there would be none.
+DISTORTION_TABLE_PREFIXES = ("CPDIS", "CPERR", "DP1", "DP2", "D2IM", "AXISCORR")
 UNITS = {
     "electrons": "electron",
     "electron": "electron",
@@ -95,11 +98,14 @@ def unit_of(stated: Any) -> str:
 
 
 def merged_header(extension: fits.Header, primary: fits.Header) -> fits.Header:
-    """The extension's cards, then the primary's that it lacks, without those of the layout."""
+    """The extension's cards, then the primary's that it lacks.
+
+    Left out are cards of the file's layout and those that point into other extensions.
+    """
     merged = fits.Header()
     for header in (extension, primary):
         for card in header.cards:
-            if _describes_layout(card.keyword) or card.keyword in merged:
+            if _belongs_to_the_file(card.keyword) or card.keyword in merged:
                 continue
             try:
                 merged.append((card.keyword, card.value, card.comment))
@@ -113,8 +119,9 @@ def header_text(header: fits.Header) -> str:
     return str(header.tostring(sep="", endcard=False, padding=False))
 
 
-def _describes_layout(keyword: str) -> bool:
-    return not keyword or keyword in LAYOUT_CARDS or keyword.startswith(LAYOUT_PREFIXES)
+def _belongs_to_the_file(keyword: str) -> bool:
+    prefixes = (*LAYOUT_PREFIXES, *DISTORTION_TABLE_PREFIXES)
+    return not keyword or keyword in LAYOUT_CARDS or keyword.startswith(prefixes)
 
 
 def _number(header: fits.Header, keywords: tuple[str, ...], smallest: float) -> float | None:

@@ -33,6 +33,8 @@ COMPANIONS = {
     "FLAGS": "data-quality flags",
     "MASK": "a mask",
     "APERTURE": "a mask of the target's pixels",
+    "WCSDVARR": "a table of small distortions that the WCS here goes without",
+    "D2IMARR": "a table of small distortions that the WCS here goes without",
     "CTX": "a context map",
     "SAMP": "a count of samples",
     "TIME": "integration times",

@@ -153,6 +153,17 @@ def test_what_the_headers_state_becomes_the_origin(tmp_path: Path) -> None:
     assert (origin.ra_deg, origin.dec_deg) == pytest.approx((150.0, 2.0), abs=1e-9)
 
 
+def test_a_wcs_survives_distortion_tables_in_other_extensions(tmp_path: Path) -> None:
+    image = fits.ImageHDU(RAMP, name="SCI")
+    image.header.update({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 10.0, "CRVAL2": 5.0})
+    image.header.update({"CD1_1": -1e-5, "CD2_2": 1e-5, "CPDIS1": "LOOKUP", "D2IMDIS1": "LOOKUP"})
+    image.header.update({"DP1.EXTVER": 1.0, "D2IM1.EXTVER": 1.0})
+    tables = [fits.ImageHDU(RAMP, name="WCSDVARR"), fits.ImageHDU(RAMP, name="D2IMARR")]
+    reading = read(write(tmp_path / "a.fits", fits.PrimaryHDU(), image, *tables))
+    assert only(reading).origin.ra_deg == pytest.approx(10.0, abs=0.001)
+    assert [part.part for part in reading.ignored] == ["WCSDVARR", "D2IMARR"]
+
+
 @pytest.mark.parametrize(
     "card",
     [
