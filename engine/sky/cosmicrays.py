@@ -13,29 +13,29 @@ STEP_PX = 0.25
 PACKETS_PER_STEP = 6
 
 Steps = NDArray[np.float64]
-Path = tuple[Steps, Steps, Steps]
+Deposit = tuple[Steps, Steps, Steps]
 
 
-def _point(rng: np.random.Generator) -> Path:
+def _point(rng: np.random.Generator) -> Deposit:
     """A particle that comes straight down: a few pixels."""
     charge = rng.lognormal(np.log(1200), 0.8)
     steps = int(rng.integers(2, 6))
     return _straight(rng, np.full(steps, charge / steps))
 
 
-def _short_track(rng: np.random.Generator) -> Path:
+def _short_track(rng: np.random.Generator) -> Deposit:
     """A slanted particle: 2 to 12 pixels."""
     return _track(rng, length_px=2.0 + rng.exponential(3.0), charge_per_px=rng.lognormal(6.4, 0.5))
 
 
-def _muon(rng: np.random.Generator) -> Path:
+def _muon(rng: np.random.Generator) -> Deposit:
     """A grazing muon: a long straight line of even charge."""
     return _track(
         rng, length_px=12.0 + rng.exponential(35.0), charge_per_px=rng.lognormal(6.0, 0.4)
     )
 
 
-def _worm(rng: np.random.Generator) -> Path:
+def _worm(rng: np.random.Generator) -> Deposit:
     """A slow electron that scatters its way through the silicon, depositing more near its end."""
     steps = int((8.0 + rng.exponential(20.0)) / STEP_PX)
     heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.22, steps))
@@ -44,12 +44,12 @@ def _worm(rng: np.random.Generator) -> Path:
     return x, y, STEP_PX * rng.lognormal(6.2, 0.4) * rising * _fluctuation(rng, steps)
 
 
-def _track(rng: np.random.Generator, length_px: float, charge_per_px: float) -> Path:
+def _track(rng: np.random.Generator, length_px: float, charge_per_px: float) -> Deposit:
     steps = max(int(length_px / STEP_PX), 2)
     return _straight(rng, STEP_PX * charge_per_px * _fluctuation(rng, steps))
 
 
-def _straight(rng: np.random.Generator, charge: Steps) -> Path:
+def _straight(rng: np.random.Generator, charge: Steps) -> Deposit:
     along = STEP_PX * np.arange(charge.size)
     angle = rng.uniform(0, 2 * np.pi)
     return along * np.cos(angle), along * np.sin(angle), charge
@@ -60,7 +60,7 @@ def _fluctuation(rng: np.random.Generator, steps: int) -> Steps:
     return rng.lognormal(-0.18, 0.6, steps)
 
 
-FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Path]]] = {
+FAMILIES: dict[str, tuple[float, Callable[[np.random.Generator], Deposit]]] = {
     "point": (0.55, _point),
     "short_track": (0.33, _short_track),
     "muon": (0.05, _muon),

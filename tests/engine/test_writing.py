@@ -72,6 +72,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_written_file_has_the_usual_rights(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    write_whole(tmp_path / "written", b"content")
+    assert (tmp_path / "written").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent"):
+        write_png(tmp_path / "absent" / "a.png", np.zeros((2, 2)), 8)
+
+
 @pytest.mark.parametrize(("bits", "dtype"), [(8, np.uint8), (16, np.uint16)])
 @pytest.mark.parametrize("shape", [(5, 7), (3, 5, 7)])
 def test_png_keeps_depth_and_colours(
