@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, Protocol, TypeVar
 
@@ -16,10 +18,15 @@ from jobs.errors import JobError
 
 T = TypeVar("T")
 ATTEMPTS = 2
+WATCH_S = 0.2
 
 
 class WorkerLost(JobError):
     """The worker died or ran out of time, and so did the one that took over."""
+
+
+class WorkersClosed(JobError):
+    """The workers were stopped with their owner; what they were doing is done again later."""
 
 
 class Workers(Protocol):
@@ -28,7 +35,7 @@ class Workers(Protocol):
     count: int
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Run and wait. Raises WorkerLost after a second death or timeout."""
+        """Run and wait. Raises WorkerLost after a second death or timeout, else WorkersClosed."""
         ...
 
     def close(self) -> None:
@@ -56,31 +63,71 @@ class LocalWorkers:
     def __init__(self, count: int, timeout_s: float) -> None:
         self.count = count
         self._timeout_s = timeout_s
-        context = multiprocessing.get_context("spawn")
-        self._pool = pebble.ProcessPool(
-            max_workers=count, initializer=prepare_worker, context=context
-        )
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pool = self._open_pool()
 
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run in a worker; a dead or late one is replaced and the call made once more."""
-        for attempt in range(1, ATTEMPTS + 1):
-            future: Future[T] = self._pool.schedule(function, args=args, timeout=self._timeout_s)
+        trouble: BaseException | None = None
+        for _ in range(ATTEMPTS):
             try:
-                return future.result()
-            except (pebble.ProcessExpired, TimeoutError) as error:
-                if attempt == ATTEMPTS:
-                    late = isinstance(error, TimeoutError)
-                    what = f"took longer than {self._timeout_s:g} s" if late else "died"
-                    raise WorkerLost(
-                        f"the worker {what} twice on this frame: look at its size and at the "
-                        "memory of this machine, then analyse it again"
-                    ) from error
-        raise AssertionError("unreachable")
+                return self._attempt(function, args)
+            except (pebble.ProcessExpired, BrokenProcessPool, TimeoutError) as error:
+                trouble = error
+        self._living_pool()
+        late = isinstance(trouble, TimeoutError)
+        what = f"took longer than {self._timeout_s:g} s" if late else "died"
+        raise WorkerLost(
+            f"the worker {what} {ATTEMPTS} times on this frame: look at its size and at the memory "
+            "of this machine, then analyse it again"
+        ) from trouble
 
     def close(self) -> None:
-        """Stop all workers now, whatever they are doing."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        """Stop all workers now, whatever they are doing; who waits for them is told so."""
+        with self._lock:
+            self._closed = True
+            _stop(self._pool)
+
+    def _attempt(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        pool = self._living_pool()
+        try:
+            future: Future[T] = pool.schedule(function, args=args, timeout=self._timeout_s)
+        except RuntimeError as error:
+            raise BrokenProcessPool("the pool of workers ended before this call") from error
+        return _result(pool, future)
+
+    def _living_pool(self) -> pebble.ProcessPool:
+        """The pool, made anew where it broke, since one worker dead while idle breaks it all.
+
+        Raises WorkersClosed once they are stopped.
+        """
+        with self._lock:
+            if self._closed:
+                raise WorkersClosed("the workers were stopped with their owner")
+            if not self._pool.active:
+                _stop(self._pool)
+                self._pool = self._open_pool()
+            return self._pool
+
+    def _open_pool(self) -> pebble.ProcessPool:
+        context = multiprocessing.get_context("spawn")
+        return pebble.ProcessPool(
+            max_workers=self.count, initializer=prepare_worker, context=context
+        )
+
+
+def _result(pool: pebble.ProcessPool, future: Future[T]) -> T:
+    """Wait for a result as long as the pool can still give one."""
+    while not futures.wait([future], timeout=WATCH_S).done:
+        if not pool.active:
+            raise BrokenProcessPool("the pool of workers ended before this call did")
+    return future.result()
+
+
+def _stop(pool: pebble.ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
 
 
 class ClusterWorkers:

@@ -11,7 +11,10 @@ from jobs.sources.source import Item, Offer, Source, load
 
 __all__ = ["FolderSource", "Item", "Offer", "Source", "load", "open_source"]
 
-KINDS: dict[str, Callable[[str, int], Source]] = {"folder": FolderSource.parse, "sim": SimulatedSource.parse}
+KINDS: dict[str, Callable[[str, int], Source]] = {
+    "folder": FolderSource.parse,
+    "sim": SimulatedSource.parse,
+}
 
 
 def open_source(specification: str, *, max_pixels: int) -> Source:

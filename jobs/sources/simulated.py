@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,9 @@ from engine.sky import simulated_frame, simulated_rover_frame
 from jobs.errors import SourceError
 from jobs.sources.source import Item, Offer
 
-OPTIONS = {"frames": (1, 100_000), "terrain": (0, 100_000), "size": (64, 4096)}
+OPTIONS = {"frames": (0, 100_000), "terrain": (0, 100_000), "size": (64, 4096)}
+NIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?<!-rover)")
+NUMBER = re.compile(r"[0-9]{1,7}")
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,12 @@ class SimulatedSource:
     def parse(cls, rest: str, max_pixels: int) -> SimulatedSource:
         """Read `NIGHT[,frames=N][,terrain=N][,size=N]`."""
         night, *pairs = rest.split(",")
-        options: dict[str, int] = {}
-        for pair in pairs:
-            key, _, value = pair.partition("=")
-            low, high = OPTIONS.get(key, (1, 0))
-            if not value.isdecimal() or not low <= int(value) <= high:
-                raise SourceError(
-                    f"cannot use {pair!r} in sim:{rest}: expected frames=, terrain= or size= "
-                    "with a number"
-                )
-            options[key] = int(value)
-        source = cls(f"sim:{night}", night, **options)
+        if not NIGHT.fullmatch(night):
+            raise SourceError(
+                f"{night!r} cannot name a night: use letters, digits, '.', '_' and '-', "
+                "such as 2026-03-01"
+            )
+        source = cls(f"sim:{night}", night, **dict(_option(pair, rest) for pair in pairs))
         if source.size**2 > max_pixels:
             raise SourceError(f"size={source.size} is more than max_pixels={max_pixels} allows")
         return source
@@ -60,3 +58,12 @@ def render_sky(night: str, index: int, size: int) -> tuple[Offer, ...]:
 def render_terrain(night: str, index: int, size: int) -> tuple[Offer, ...]:
     """Render one terrain picture of the night."""
     return (Offer(part="", frame=simulated_rover_frame(night, index, size=size).frame),)
+
+
+def _option(pair: str, rest: str) -> tuple[str, int]:
+    key, _, value = pair.partition("=")
+    low, high = OPTIONS.get(key, (1, 0))
+    if not NUMBER.fullmatch(value) or not low <= int(value) <= high:
+        allowed = ", ".join(f"{name}={low}..{high}" for name, (low, high) in OPTIONS.items())
+        raise SourceError(f"cannot use {pair!r} in sim:{rest}: expected {allowed}")
+    return key, int(value)

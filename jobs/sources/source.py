@@ -47,8 +47,15 @@ def load(item: Item) -> tuple[Offer, ...]:
     try:
         return item.read()
     except FrameError as error:
-        return (Offer(part="", outcome="failed", reason=str(error)),)
+        reason = str(error)
     except OSError as error:
         why = error.strerror or error
         reason = f"the file cannot be read ({why}): check that it is still there"
-        return (Offer(part="", outcome="failed", reason=reason),)
+    except Exception as error:  # noqa: BLE001  one odd file must not stop the cycle
+        reason = f"reading it failed ({type(error).__name__}: {error}): leave it out, or report it"
+    return (Offer(part="", outcome="failed", reason=_storable(reason)),)
+
+
+def _storable(text: str) -> str:
+    """Text that a store can hold, also where it names a file whose name is no text."""
+    return text.encode("utf-8", "backslashreplace").decode()

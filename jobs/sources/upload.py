@@ -34,4 +34,4 @@ def read_upload(path: Path, file_name: str, max_pixels: int) -> tuple[Offer, ...
     with tempfile.TemporaryDirectory() as folder:
         named = Path(folder) / safe_name
         named.write_bytes(path.read_bytes())
-        return read_image_file(named, "upload", safe_name, max_pixels)
+        return read_image_file(named, "upload", safe_name, f"upload:{safe_name}", max_pixels)
