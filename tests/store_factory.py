@@ -22,7 +22,7 @@ VERDICTS = ("candidate", "near_miss", "uncertain", "normal", "normal", "artefact
 METHODS = ("mahalanobis", "knn", "pca_residual")
 SERVICES = ("simbad", "ned", "vizier")
 CLASSES = ("star", "spiral", "elliptical")
-HOSTILE = "<img src=x onerror=alert(1)>"
+HOSTILE = "<img src=x onerror=alert(1)> ![x](http://192.0.2.1/x.png)"
 
 Rows = dict[str, list[dict[str, Any]]]
 Picture = NDArray[np.float64]
@@ -294,7 +294,7 @@ class Night:
             class_probability=0.8,
             embedder="patches-32",
             reference="held-out sky",
-            cutout_file=self.picture(np.kron(cut, np.ones((4, 4)))),
+            cutout_file=self.picture(cut),
             detected_at=at + timedelta(seconds=6),
         )
         for place, method in enumerate(METHODS):

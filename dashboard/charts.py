@@ -1,0 +1,186 @@
+"""Charts: each has a title, units on its axes, and a line that says how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+Rows = Sequence[Mapping[str, Any]]
+
+# Okabe & Ito's palette, which colour-blind eyes tell apart; grey is for what does not count.
+VERDICT_COLOURS = {
+    "candidate": "#D55E00",
+    "near_miss": "#E69F00",
+    "uncertain": "#CC79A7",
+    "normal": "#0072B2",
+    "artefact": "#8A94A0",
+}
+PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A94A0"
+HEIGHT = 320
+
+
+def show(chart: Any, reading: str) -> None:
+    """Show a chart with its one-line reading below it."""
+    st.altair_chart(chart, width="stretch", alt=reading)
+    st.caption(reading)
+
+
+def quality_against_rate(rows: Rows, measure: str, axis: str) -> Any:
+    """Chart a quality measure of codec runs over bits per pixel, one point a frame."""
+    return (
+        alt.Chart(_frame(rows, "bpp", measure, "source", "object_id", "compression_ratio"))
+        .mark_circle(size=70, opacity=0.85)
+        .encode(
+            x=alt.X("bpp:Q", title="rate (bits per pixel)", scale=alt.Scale(zero=False)),
+            y=alt.Y(f"{measure}:Q", title=axis, scale=alt.Scale(zero=False)),
+            color=alt.Color("source:N", title="source", scale=alt.Scale(range=PALETTE)),
+            shape=alt.Shape("source:N", title="source"),
+            tooltip=["object_id", "bpp", measure, "compression_ratio"],
+        )
+        .properties(title=f"{axis} against rate", height=HEIGHT)
+    )
+
+
+def tile_errors(rows: Rows, unit: str) -> Any:
+    """Chart what the codec expected of each tile against what came, both root mean squares."""
+    tiles = _frame(rows, "rmse", "predicted_rmse", "dropout_std", "tile_row", "tile_column")
+    long = tiles.melt(
+        id_vars=["rmse", "tile_row", "tile_column"],
+        value_vars=["predicted_rmse", "dropout_std"],
+        var_name="map",
+        value_name="expected",
+    ).replace({"predicted_rmse": "closed form", "dropout_std": "dropout"})
+    return (
+        alt.Chart(long)
+        .mark_point(size=60, filled=True, opacity=0.85)
+        .encode(
+            x=alt.X("rmse:Q", title=f"true error ({unit})"),
+            y=alt.Y("expected:Q", title=f"expected error ({unit})"),
+            color=alt.Color(
+                "map:N",
+                title=None,
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(orient="top"),
+            ),
+            shape=alt.Shape("map:N", title=None),
+            tooltip=["map", "tile_row", "tile_column", "rmse", "expected"],
+        )
+        .properties(title="Expected against true error, by tile", height=HEIGHT)
+    )
+
+
+def reliability(rows: Rows) -> Any:
+    """Chart observed frequency over stated probability; the dashed line is perfect."""
+    bins = _frame(rows, "low", "high", "n", "mean_probability", "observed_frequency")
+    stated = alt.X("mean_probability:Q", title="stated probability", scale=alt.Scale(domain=[0, 1]))
+    perfect = (
+        alt.Chart(pd.DataFrame({"p": [0.0, 1.0]}))
+        .mark_line(strokeDash=[4, 4], color=GREY)
+        .encode(x="p:Q", y="p:Q")
+    )
+    measured = (
+        alt.Chart(bins.dropna(subset=["mean_probability"]))
+        .mark_line(point=alt.OverlayMarkDef(size=60), color=BLUE)
+        .encode(
+            x=stated,
+            y=alt.Y("observed_frequency:Q", title="observed frequency"),
+            tooltip=["low", "high", "n", "mean_probability", "observed_frequency"],
+        )
+    )
+    return (perfect + measured).properties(title="Reliability", height=HEIGHT)
+
+
+def bin_counts(rows: Rows) -> Any:
+    """Chart how many samples stand behind each bin of the reliability diagram."""
+    bins = _frame(rows, "low", "high", "n")
+    return (
+        alt.Chart(bins[bins["n"] > 0])
+        .mark_bar(color=BLUE, opacity=0.7)
+        .encode(
+            x=alt.X("low:Q", title="stated probability", scale=alt.Scale(domain=[0, 1])),
+            x2="high:Q",
+            y=alt.Y("n:Q", title="samples (log)", scale=alt.Scale(type="symlog")),
+            tooltip=["low", "high", "n"],
+        )
+        .properties(title="Samples in each bin", height=190)
+    )
+
+
+def risk_coverage(rows: Rows) -> Any:
+    """Chart the error among the most certain share of decisions over that share."""
+    return (
+        alt.Chart(_frame(rows, "coverage", "risk"))
+        .mark_line(color=BLUE, point=True)
+        .encode(
+            x=alt.X("coverage:Q", title="coverage (share kept, most certain first)"),
+            y=alt.Y("risk:Q", title="risk (error rate)"),
+            tooltip=["coverage", "risk"],
+        )
+        .properties(title="Risk-coverage", height=HEIGHT)
+    )
+
+
+def verdicts(rows: Rows) -> Any:
+    """Chart how many detections got each verdict."""
+    colours = alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
+    return (
+        alt.Chart(_frame(rows, "verdict", "n"))
+        .mark_bar()
+        .encode(
+            x=alt.X("n:Q", title="detections"),
+            y=alt.Y("verdict:N", title=None, sort="-x", axis=alt.Axis(labelOverlap=False)),
+            color=alt.Color("verdict:N", scale=colours, legend=None),
+            tooltip=["verdict", "n"],
+        )
+        .properties(title="Detections by the machine's verdict", height=260)
+    )
+
+
+def p_values(rows: Rows) -> Any:
+    """Chart the p-values of the detections with the level they would have if all were normal."""
+    bins = _frame(rows, "low", "high", "n")
+    level = pd.DataFrame({"n": [bins["n"].sum() / max(len(bins), 1)]})
+    bars = (
+        alt.Chart(bins)
+        .mark_bar(color=BLUE, opacity=0.8)
+        .encode(
+            x=alt.X("low:Q", title="p-value", scale=alt.Scale(domain=[0, 1])),
+            x2="high:Q",
+            y=alt.Y("n:Q", title="detections"),
+            tooltip=["low", "high", "n"],
+        )
+    )
+    uniform = alt.Chart(level).mark_rule(color=ORANGE, strokeDash=[5, 3], size=2).encode(y="n:Q")
+    return (bars + uniform).properties(title="p-values of the detections", height=260)
+
+
+def cycle_outcomes(rows: Rows) -> Any:
+    """Chart what became of the items that each cycle asked for."""
+    outcomes = ["known", "stored", "duplicates", "failed", "ignored"]
+    cycles = _frame(rows, "started_at", "source", *outcomes)
+    long = cycles.melt(
+        id_vars=["started_at", "source"], value_vars=outcomes, var_name="outcome", value_name="n"
+    )
+    shades = ["#56B4E9", "#0072B2", "#8A94A0", "#D55E00", "#CC79A7"]
+    return (
+        alt.Chart(long)
+        .mark_bar(size=14)
+        .encode(
+            x=alt.X("started_at:T", title="cycle started (UTC)", scale=alt.Scale(type="utc")),
+            y=alt.Y("n:Q", title="items"),
+            color=alt.Color(
+                "outcome:N", title=None, scale=alt.Scale(domain=outcomes, range=shades)
+            ),
+            tooltip=["source", "outcome", "n", "started_at:T"],
+        )
+        .properties(title="What became of what each cycle asked for", height=260)
+    )
+
+
+def _frame(rows: Rows, *columns: str) -> pd.DataFrame:
+    return pd.DataFrame([{name: row[name] for name in columns} for row in rows], columns=columns)

@@ -1,0 +1,201 @@
+"""One detection in full: its layers, scores, labels, catalogue answers and provenance."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import streamlit as st
+
+from dashboard import pictures
+from dashboard.access import ask, owner
+from dashboard.figures import age, count, literal, made_by, name_of, number
+from dashboard.progress import follow
+from dashboard.states import failure
+from dashboard.tables import measured, moment, table
+from db.errors import StoreError
+from db.queries import anomalies, catalogues, compression, cosmicrays
+from jobs.errors import JobError
+
+Row = dict[str, Any]
+VERDICT_BADGES = {
+    "candidate": "red",
+    "near_miss": "orange",
+    "uncertain": "violet",
+    "normal": "blue",
+    "artefact": "gray",
+}
+ANSWERS = {
+    "match": "match",
+    "no_match": "no match",
+    "not_determined": "not determined",
+}
+
+
+def show_detection(found: Row) -> None:
+    """Show everything the store knows about one detection."""
+    detection_id = found["detection_id"]
+    st.subheader(literal(name_of(found)))
+    if not found["current"]:
+        st.warning("A later run of another model or policy has replaced this detection.")
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        layers(found)
+    with right:
+        verdict_line(found)
+        facts(found)
+        _scores(detection_id)
+        _labels(detection_id)
+        _catalogues(found)
+    _neighbours(detection_id)
+    _provenance(found)
+
+
+def layers(found: Row) -> None:
+    """Show the cutout, and the frame it lies on through each pipeline's eyes."""
+    pictures.show_cutout(found["cutout_file"], f"Cutout, {found['size_px']} px", "cutout")
+    coded = ask(compression.codec_run, found["frame_digest"])
+    rays = ask(cosmicrays.cosmic_ray_run, found["frame_digest"])
+    files = {"frame": found["preview_file"]}
+    if rays:
+        files["cosmic rays"] = rays["probability_file"]
+        files["cleaned"] = rays["cleaned_file"]
+    if coded:
+        files["decoded"] = coded["reconstruction_file"]
+        files["codec error"] = coded["error_file"]
+    layer = st.segmented_control("Layer", list(files), default="frame", required=True, key="layer")
+    chosen = layer or "frame"
+    pictures.show_place(found, files[chosen], f"{chosen}: the box marks the detection")
+
+
+def verdict_line(found: Row) -> None:
+    """Show the machine's verdict and its reason, apart from what people said."""
+    st.badge(
+        f"machine: {found['verdict'].replace('_', ' ')}",
+        color=VERDICT_BADGES[found["verdict"]],  # type: ignore[arg-type]
+    )
+    st.markdown(literal(found["reason"]))
+    st.caption(made_by(found["model"], found["model_digest"], found["detected_at"]))
+
+
+def facts(found: Row) -> None:
+    """Show where it is and how bright, with units."""
+    cards = st.grid(4, min_column_width=110)
+    cards.metric("p-value", number(found["p_value"]))
+    cards.metric("Signal to noise", number(found["snr"]))
+    cards.metric("Cosmic-ray share", number(found["cosmic_ray_share"]))
+    cards.metric("Flux", number(found["flux"]), help=f"unit: {found.get('unit') or 'unknown'}")
+    place = f"pixel ({found['x']:.1f}, {found['y']:.1f})"
+    if found["ra_deg"] is not None:
+        place += f", RA {found['ra_deg']:.5f}°, Dec {found['dec_deg']:+.5f}° (ICRS)"
+    if found["class_name"]:
+        place += f"; looks like {literal(found['class_name'])}"
+        place += f" ({number(found['class_probability'])})"
+    st.caption(place)
+
+
+def _scores(detection_id: str) -> None:
+    rows = ask(anomalies.scores, detection_id)
+    if not rows:
+        return
+    st.markdown("**Scores** (higher is more anomalous; compare percentiles, not raw values)")
+    table(
+        rows,
+        {
+            "method": "method",
+            "raw": measured("raw", ".4g"),
+            "percentile": measured("percentile", ".2f"),
+            "p_value": measured("p-value", ".4f"),
+        },
+        key="scores",
+        alt="Every method's score of this detection",
+    )
+
+
+def _labels(detection_id: str) -> None:
+    log = ask(anomalies.label_log, detection_id)
+    said = [row for row in log if row["current"]]
+    words = "; ".join(
+        f"{literal(row['labeller'])}: **{row['label']}**, {age(row['labelled_at'])}" for row in said
+    )
+    st.markdown(f"**People say** {words or 'nothing yet'}")
+    if len(log) > len(said):
+        with st.expander(f"All {len(log)} entries of the log, undone ones too"):
+            table(
+                log,
+                {
+                    "labelled_at": moment("said"),
+                    "labeller": "who",
+                    "label": "label",
+                    "comment": "comment",
+                    "current": "holds",
+                },
+                key="label_log",
+                alt="Everything people said about this detection",
+            )
+
+
+def _catalogues(found: Row) -> None:
+    st.markdown("**Catalogues**")
+    answers = ask(catalogues.answers, found["detection_id"])
+    for row in answers:
+        line = f"{literal(row['service'])}: **{ANSWERS[row['answer']]}**"
+        if row["object_name"]:
+            line += (
+                f", {literal(row['object_name'])} ({literal(row['object_type'])}) at "
+                f"{row['separation_arcsec']:.2f}″"
+            )
+        if row["reason"]:
+            line += f" ({literal(row['reason'])})"
+        st.markdown(f"{line}, radius {row['radius_arcsec']:g}″, {age(row['asked_at'])}")
+    if not answers:
+        st.caption("No catalogue was asked yet, so nothing is known about it either way.")
+    if found["ra_deg"] is None:
+        st.caption("This frame has no sky coordinates: catalogues cannot be asked.")
+        return
+    key = f"crossref_{found['detection_id']}"
+    st.session_state.setdefault(key, uuid.uuid4().hex)
+    st.button(
+        "Ask the catalogues" + (" again" if answers else ""),
+        on_click=_ask_catalogues,
+        args=(found["detection_id"], st.session_state[key]),
+    )
+    asked = st.session_state.get("crossref_request")
+    if asked and asked[0] == found["detection_id"]:
+        follow(asked[1])
+
+
+def _ask_catalogues(detection_id: str, request_id: str) -> None:
+    payload = {"detection_id": detection_id}
+    try:
+        owner().enqueue("crossref", payload, request_id=request_id, asked_by="dashboard")
+    except (JobError, StoreError) as error:
+        failure(error)
+        return
+    st.session_state["crossref_request"] = (detection_id, request_id)
+    st.session_state.pop(f"crossref_{detection_id}", None)
+
+
+def _neighbours(detection_id: str) -> None:
+    near = ask(anomalies.neighbours, detection_id, 6)
+    if not near:
+        return
+    st.markdown("**Nearest in the embedding** (cosine similarity)")
+    gallery = st.grid(6, min_column_width=120)
+    for row in near:
+        with gallery.cell():
+            pictures.show_cutout(row["cutout_file"], f"{row['similarity']:.3f}", name_of(row))
+            st.page_link(
+                "views/anomalies.py",
+                label=row["verdict"].replace("_", " "),
+                query_params={"detection": row["detection_id"]},
+            )
+
+
+def _provenance(found: Row) -> None:
+    with st.expander("Provenance"):
+        digests = ("detection_id", "frame_digest", "run_id", "model_digest", "policy_digest")
+        kept = {name: found[name] for name in (*digests, "embedder", "reference", "cycle_id")}
+        st.json(kept | {"policy": json.loads(found["policy"] or "{}")})
+        st.caption(f"Frame of {count(found['width'])} x {count(found['height'])} pixels.")

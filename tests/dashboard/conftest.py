@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db.store import Store
+from jobs import owner as owners
+from jobs.owner import Owner
+from jobs.settings import Settings
+from tests.dashboard.fakes import FakeOwner
+from tests.store_factory import fill
+
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+
+Open = Callable[..., AppTest]
+
+
+def install(store: Store) -> FakeOwner:
+    fake = FakeOwner(store, Settings(home=store.home))
+    owners.install(cast(Owner, fake))
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def nobody_owns_afterwards() -> Iterator[None]:
+    owners.install(None)
+    yield
+    owners.install(None)
+
+
+@pytest.fixture
+def empty_owner(tmp_path: Path) -> Iterator[FakeOwner]:
+    with Store.open(tmp_path) as store:
+        yield install(store)
+
+
+@pytest.fixture
+def filled_owner(tmp_path: Path) -> Iterator[FakeOwner]:
+    """Over a night of 6 frames, 4 detections on each of the first 5."""
+    with Store.open(tmp_path) as store:
+        fill(store, frames=6, per_frame=4)
+        yield install(store)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A filled store for tests that only look."""
+    with Store.open(tmp_path_factory.mktemp("night")) as store:
+        fill(store, frames=6, per_frame=4)
+        yield store
+
+
+@pytest.fixture
+def looking(night: Store) -> FakeOwner:
+    """Own the night that is only looked at."""
+    return install(night)
+
+
+@pytest.fixture
+def open_page() -> Open:
+    """Open one page of the app by its file name, with query parameters."""
+
+    def open_it(name: str, **query: Any) -> AppTest:
+        app = AppTest.from_file(str(APP), default_timeout=60).run()
+        app.switch_page(f"views/{name}.py")
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        assert not app.exception, [error.value for error in app.exception]
+        return app
+
+    return open_it

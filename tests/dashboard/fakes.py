@@ -1,0 +1,109 @@
+"""An owner without workers: it keeps what it is asked, over a real store."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from db import labels, schedules
+from db import requests as queue
+from db.store import Store
+from jobs.errors import UsageError
+from jobs.intake_checks import check_upload
+from jobs.settings import Settings
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class FakeOwner:
+    """What pages see of an owner; requests stay queued."""
+
+    store: Store
+    settings: Settings
+    turns: dict[str, datetime] = field(default_factory=dict)
+
+    def enqueue(
+        self, kind: str, payload: Mapping[str, Any], *, request_id: str, asked_by: str = ""
+    ) -> dict[str, Any]:
+        if kind == "scan" and ":" not in payload["source"]:
+            raise UsageError(f"no source {payload['source']!r}: expected folder:..., sim:...")
+        return queue.enqueue(
+            self.store, kind, dict(payload), request_id=request_id, asked_by=asked_by, now=now()
+        )
+
+    def cancel(self, request_id: str) -> None:
+        queue.cancel(self.store, request_id, now())
+
+    def label(
+        self,
+        detection_id: str,
+        label: str,
+        labeller: str,
+        *,
+        label_id: str,
+        comment: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        labels.add_label(
+            self.store,
+            label_id=label_id,
+            detection_id=detection_id,
+            label=label,
+            labeller=labeller,
+            comment=comment,
+            seconds=seconds,
+            now=now(),
+        )
+
+    def undo(self, undoes: str, labeller: str, *, label_id: str) -> None:
+        labels.undo_label(
+            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=now()
+        )
+
+    def schedules(self) -> list[dict[str, Any]]:
+        return [
+            {**row, "next_turn": self.turns.get(row["schedule_id"])}
+            for row in schedules.list_schedules(self.store)
+        ]
+
+    def add_schedule(self, source: str, every_s: float, limit: int | None = None) -> str:
+        schedule_id = uuid.uuid4().hex
+        schedules.put_schedule(
+            self.store,
+            schedule_id=schedule_id,
+            source=source,
+            every_s=every_s,
+            frame_limit=limit,
+            now=now(),
+        )
+        return schedule_id
+
+    def change_schedule(self, schedule_id: str, *, paused: bool | None = None) -> None:
+        (row,) = [
+            r for r in schedules.list_schedules(self.store) if r["schedule_id"] == schedule_id
+        ]
+        schedules.put_schedule(
+            self.store,
+            schedule_id=schedule_id,
+            source=row["source"],
+            every_s=row["every_s"],
+            frame_limit=row["frame_limit"],
+            paused=row["paused"] if paused is None else paused,
+            now=now(),
+        )
+
+    def run_schedule_now(self, schedule_id: str, request_id: str) -> None:
+        (row,) = [r for r in self.schedules() if r["schedule_id"] == schedule_id]
+        payload = {"source": row["source"], "limit": row["frame_limit"]}
+        self.enqueue("scan", payload, request_id=request_id, asked_by="schedule")
+
+    def store_upload(self, name: str, content: bytes) -> dict[str, Any]:
+        check_upload(name, content, self.settings)
+        return {"name": Path(name).name, "digest": self.store.files.put(content)}
