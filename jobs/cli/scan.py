@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ def scan(
     body = {"source": source, "limit": limit, "aggressive": aggressive}
     while True:
         with store_access(settings) as client:
-            row = client.request("scans", body, _show)
+            row = client.request("scans", body, _shower())
         report({"source": source, **row["result"]}, as_json=as_json)
         if interval is None:
             return
@@ -55,9 +56,18 @@ def demo(as_json: AsJson = False) -> None:
     scan(source=DEMO_SOURCE, as_json=as_json)
 
 
-def _show(row: dict[str, Any]) -> None:
-    if row["total"]:
-        progress(f"{row['state']}: {row['done']} of {row['total']} images")
+def _shower() -> Callable[[dict[str, Any]], None]:
+    """Say how far a request is, whenever that changed."""
+    last = ""
+
+    def show(row: dict[str, Any]) -> None:
+        nonlocal last
+        line = f"{row['state']}: {row['done']} of {row['total']} images" if row["total"] else last
+        if line != last:
+            progress(line)
+        last = line
+
+    return show
 
 
 def _calibrate(settings: Settings, source: str) -> None:
