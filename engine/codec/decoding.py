@@ -1,0 +1,224 @@
+"""decode: a .cosmic bitstream, damaged or whole, back to pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.codec.container import (
+    MASK_PACKET,
+    MAX_PIXELS,
+    PACKET_OVERHEAD,
+    FileHeader,
+    Mode,
+    Packet,
+    inflate,
+    read_header,
+    read_packets,
+)
+from engine.codec.exact import exact_tile
+from engine.codec.learned import decode_tile
+from engine.codec.model import CodecModel
+from engine.codec.network import STRIDE
+from engine.codec.steps import log_q
+from engine.codec.transform import HALO, cells_of, latent_shape, synthesise
+from engine.errors import BitstreamError
+from engine.frame import Frame, Mask, Origin, Pixels
+
+REACH = HALO * STRIDE
+"""Pixels beyond a lost tile that the synthesis may have drawn from it."""
+PAYLOAD_BYTES_PER_PIXEL = 12
+
+
+@dataclass(frozen=True)
+class LatentPlanes:
+    """What the learned decoder knows of each plane beyond its pixels.
+
+    `latents` float32 (P, C, h, w); `log_q` float32 (P, h, w); `expected_squared_error` float32
+    (P, h, w), in the network's range; `mapped` float32 (P, H, W), the planes in that range.
+    """
+
+    model: CodecModel
+    latents: NDArray[np.float32]
+    log_q: NDArray[np.float32]
+    expected_squared_error: NDArray[np.float32]
+    mapped: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded frame.
+
+    `pixels` float32 (H, W) or (C, H, W) in the frame's unit. `valid` bool (H, W) is False where a
+    lost tile may have changed a pixel. `bad` bool (H, W) is the frame's own mask. `lost_tiles` are
+    the numbers of missing or damaged tiles, `tile_bytes` the sizes of the packets that arrived.
+    """
+
+    pixels: Pixels = field(repr=False)
+    valid: Mask = field(repr=False)
+    bad: Mask = field(repr=False)
+    header: FileHeader = field(repr=False)
+    lost_tiles: tuple[int, ...]
+    tile_bytes: Mapping[int, int] = field(repr=False)
+    planes: LatentPlanes | None = field(repr=False, default=None)
+
+    @property
+    def sample_type(self) -> str:
+        """The numpy name of the samples that were coded."""
+        return self.header.sample_type
+
+    @property
+    def unit(self) -> str:
+        return self.header.unit
+
+    @property
+    def cards(self) -> str:
+        """The FITS cards that travelled with the frame, 80 characters each."""
+        return self.header.cards
+
+    def samples(self) -> NDArray[np.generic]:
+        """The pixels in their sample type (float32 for float64, as frames hold them)."""
+        if self.sample_type.startswith("float"):
+            return self.pixels
+        return self.pixels.astype(self.sample_type)
+
+    def frame(self, origin: Origin) -> Frame:
+        """The decoded image as a frame; invalid pixels are masked."""
+        return Frame.of(
+            self.pixels,
+            origin,
+            mask=self.bad | ~self.valid,
+            unit=self.unit,
+            sample_type=self.sample_type,
+            header=self.cards,
+        )
+
+
+def decode(
+    data: bytes, model: CodecModel | None = None, *, max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """Decode a bitstream; tiles that are missing or damaged are reported, not fatal.
+
+    `model` must be the one that the file names, unless the file is lossless or near-lossless.
+    Raises BitstreamError when the header is damaged, declares more than `max_pixels` samples or
+    another model, or no tile is intact.
+    """
+    header, start = read_header(data, max_pixels)
+    limit = PAYLOAD_BYTES_PER_PIXEL * header.tile**2 + header.height * header.width // 4 + 4096
+    packets: dict[int, Packet] = {}
+    for packet in read_packets(data, start, limit):
+        if packet.number == MASK_PACKET or packet.number < header.tiles:
+            packets.setdefault(packet.number, packet)
+    bad = _bad_pixels(packets.pop(MASK_PACKET, None), header)
+    if not packets:
+        raise BitstreamError("no tile of this file is intact: ask for it to be sent again")
+    if header.mode is Mode.LEARNED:
+        return _decode_learned(header, packets, bad, _named_model(header, model))
+    return _decode_exact(header, packets, bad)
+
+
+def _named_model(header: FileHeader, model: CodecModel | None) -> CodecModel:
+    if model is None or model.identity != header.model:
+        given = "none" if model is None else model.identity.hex()
+        raise BitstreamError(
+            f"the file was coded with model {header.model.hex()}, given {given}: "
+            "decode with the weights it was coded with"
+        )
+    return model
+
+
+def _bad_pixels(packet: Packet | None, header: FileHeader) -> Mask:
+    shape = header.height, header.width
+    if packet is None:
+        return np.zeros(shape, np.bool_)
+    packed = -(-header.height * header.width // 8)
+    plain = inflate(packet.payload, packed)
+    if len(plain) != packed:
+        raise BitstreamError(f"the mask holds {len(plain)} bytes where {packed} are due")
+    bits = np.unpackbits(np.frombuffer(plain, np.uint8), count=header.height * header.width)
+    return bits.astype(np.bool_).reshape(shape)
+
+
+def _decode_exact(header: FileHeader, packets: dict[int, Packet], bad: Mask) -> Decoded:
+    pixels = np.zeros((header.coded_planes, header.height, header.width), np.float32)
+    valid = np.ones(pixels.shape[1:], np.bool_)
+    sizes: dict[int, int] = {}
+    for number in range(header.tiles):
+        plane, rows, columns = header.place(number)
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        try:
+            packet = _arrived(packets, number)
+            pixels[plane, rows, columns] = exact_tile(packet.payload, header, shape)
+        except BitstreamError:
+            valid[rows, columns] = False
+            continue
+        sizes[number] = PACKET_OVERHEAD + len(packet.payload)
+    return _assembled(header, pixels, valid, bad, sizes, None)
+
+
+def _decode_learned(
+    header: FileHeader, packets: dict[int, Packet], bad: Mask, model: CodecModel
+) -> Decoded:
+    rows, columns = latent_shape(header.height, header.width)
+    count = header.coded_planes
+    latents = np.zeros((count, model.network.widths.latent, rows, columns), np.float32)
+    step = np.full((count, rows, columns), 2.5, np.float32)
+    squared = np.full((count, rows, columns), np.nan, np.float32)
+    valid = np.ones((header.height, header.width), np.bool_)
+    sizes: dict[int, int] = {}
+    for number in range(header.tiles):
+        plane, ys, xs = header.place(number)
+        cells = cells_of(ys, xs, STRIDE)
+        shape = cells[0].stop - cells[0].start, cells[1].stop - cells[1].start
+        try:
+            packet = _arrived(packets, number)
+            tile = decode_tile(model, packet.payload, packet.step, shape)
+        except BitstreamError:
+            valid[_widened(ys), _widened(xs)] = False
+            continue
+        latents[plane, :, *cells] = tile.latents
+        step[plane, *cells] = log_q(packet.step)
+        squared[plane, *cells] = tile.expected_squared_error
+        sizes[number] = PACKET_OVERHEAD + len(packet.payload)
+    shape = header.height, header.width
+    mapped = np.stack([synthesise(model, latents[p], step[p], shape) for p in range(count)])
+    pixels = sample_values(header, mapped)
+    planes = LatentPlanes(model, latents, step, squared, mapped)
+    return _assembled(header, pixels, valid, bad, sizes, planes)
+
+
+def sample_values(header: FileHeader, mapped: NDArray[np.float32]) -> Pixels:
+    """Planes in the network's range as samples: rounded and clipped for integer types."""
+    samples = header.mapping.backward(mapped)
+    if not header.sample_type.startswith("float"):
+        bounds = np.iinfo(header.sample_type)
+        samples = np.clip(np.rint(samples), bounds.min, bounds.max)
+    return samples.astype(np.float32)
+
+
+def _assembled(
+    header: FileHeader,
+    pixels: Pixels,
+    valid: Mask,
+    bad: Mask,
+    sizes: dict[int, int],
+    planes: LatentPlanes | None,
+) -> Decoded:
+    if not sizes:
+        raise BitstreamError("no tile of this file decodes: ask for it to be sent again")
+    lost = tuple(number for number in range(header.tiles) if number not in sizes)
+    shaped = pixels if header.planes else pixels[0]
+    return Decoded(shaped, valid, bad, header, lost, sizes, planes)
+
+
+def _arrived(packets: dict[int, Packet], number: int) -> Packet:
+    if number not in packets:
+        raise BitstreamError(f"tile {number} is missing")
+    return packets[number]
+
+
+def _widened(span: slice) -> slice:
+    return slice(max(0, span.start - REACH), span.stop + REACH)

@@ -1,0 +1,209 @@
+"""encode: a frame to a .cosmic bitstream."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+
+from engine.codec.container import (
+    MASK_PACKET,
+    MAX_PIXELS,
+    MAX_STORED_TEXT,
+    PACKET_OVERHEAD,
+    SAMPLE_TYPES,
+    FileHeader,
+    Mode,
+    Packet,
+)
+from engine.codec.decoding import decode
+from engine.codec.exact import exact_mode, exact_packets
+from engine.codec.fits_cards import BUDGET_SHARE, cards_that_fit
+from engine.codec.learned import TileEncoder
+from engine.codec.mapping import SampleMapping
+from engine.codec.model import CodecModel
+from engine.codec.network import HYPER_STRIDE, STRIDE
+from engine.codec.policy import TILE
+from engine.codec.rate import RateTarget
+from engine.codec.steps import STEPS
+from engine.codec.transform import analyse, cells_of
+from engine.errors import FrameTooLarge, NotApplicable
+from engine.frame import Frame, Pixels
+from engine.metrics.image import peak_of, psnr_db
+
+SMALLEST_SIDE = 16
+WORD = 4
+
+
+def encode(
+    frame: Frame, target: RateTarget, model: CodecModel | None = None, *, tile: int = TILE
+) -> bytes:
+    """Encode `frame` as a .cosmic bitstream of version 1.
+
+    `model` is needed unless `target` bounds the error. `tile` is the side in pixels, a multiple of
+    32, of what is lost when a packet is. The result never holds more bytes than a budget allows.
+
+    Raises NotApplicable when the frame or the budget is too small for the learned codec, a PSNR
+    cannot be reached, or near-lossless coding is asked of samples that are not 8- or 16-bit
+    integers; FrameTooLarge above 2^27 samples; ValueError on an impossible `tile`.
+    """
+    if tile % HYPER_STRIDE or not HYPER_STRIDE <= tile <= 1024:
+        raise ValueError(f"a tile side must be a multiple of {HYPER_STRIDE} to 1024, got {tile}")
+    if frame.pixels.size > MAX_PIXELS:
+        raise FrameTooLarge(
+            f"{frame.pixels.size} samples exceed the limit of {MAX_PIXELS}: cut the frame"
+        )
+    if frame.sample_type not in SAMPLE_TYPES:
+        raise NotApplicable(f"samples of type {frame.sample_type} cannot be coded: convert them")
+    if target.largest_error is not None:
+        return _encode_exactly(frame, target.largest_error, tile)
+    if model is None:
+        raise ValueError("a model is needed unless the target is lossless or near")
+    return _encode_learned(frame, target, model, tile)
+
+
+def _encode_exactly(frame: Frame, near: int, tile: int) -> bytes:
+    mode = exact_mode(frame, near)
+    header = _header(frame, mode, tile, MAX_STORED_TEXT, near=near)
+    packets = exact_packets(_planes(frame.pixels), header)
+    return b"".join([header.to_bytes(), *_mask_packets(frame), *(p.to_bytes() for p in packets)])
+
+
+def _encode_learned(frame: Frame, target: RateTarget, model: CodecModel, tile: int) -> bytes:
+    if min(frame.height, frame.width) < SMALLEST_SIDE:
+        raise NotApplicable(
+            f"the learned codec needs sides of at least {SMALLEST_SIDE} pixels, got "
+            f"{frame.height} x {frame.width}: choose lossless"
+        )
+    budget = target.budget(frame)
+    limit = MAX_STORED_TEXT if budget is None else int(budget * BUDGET_SHARE)
+    mapping = SampleMapping.of(frame.pixels[..., ~frame.mask], frame.sample_type)
+    header = _header(frame, Mode.LEARNED, tile, limit, model=model.identity, mapping=mapping)
+    head = b"".join([header.to_bytes(), *_mask_packets(frame)])
+    tiles = _tile_encoders(mapping.forward(_planes(frame.filled())), header, model)
+    if budget is not None:
+        return head + _within_budget(tiles, budget - len(head), budget)
+    return _reaching_psnr(frame, tiles, head, float(target.psnr_db or 0.0), model)
+
+
+def _header(
+    frame: Frame,
+    mode: Mode,
+    tile: int,
+    text_limit: int,
+    *,
+    near: int = 0,
+    model: bytes = bytes(8),
+    mapping: SampleMapping | None = None,
+) -> FileHeader:
+    cards, fewer = cards_that_fit(frame.header, frame.unit, text_limit)
+    header = FileHeader(
+        mode,
+        frame.sample_type,
+        frame.height,
+        frame.width,
+        0 if frame.pixels.ndim == 2 else frame.planes,
+        tile,
+        near,
+        model,
+        unit=frame.unit,
+        cards=cards,
+        essential_cards=fewer,
+    )
+    return header if mapping is None else replace(header, mapping=mapping)
+
+
+def _planes(pixels: Pixels) -> Pixels:
+    return pixels.reshape(-1, *pixels.shape[-2:])
+
+
+def _mask_packets(frame: Frame) -> list[bytes]:
+    if not frame.mask.any():
+        return []
+    packed = zlib.compress(np.packbits(frame.mask).tobytes(), 9)
+    return [Packet(MASK_PACKET, 0, packed).to_bytes()]
+
+
+def _tile_encoders(mapped: Pixels, header: FileHeader, model: CodecModel) -> list[TileEncoder]:
+    analysed = [analyse(model, plane) for plane in mapped]
+    encoders = []
+    for number in range(header.tiles):
+        plane, rows, columns = header.place(number)
+        latents, hyper = analysed[plane]
+        encoders.append(
+            TileEncoder(
+                model,
+                latents[:, *cells_of(rows, columns, STRIDE)],
+                hyper[:, *cells_of(rows, columns, HYPER_STRIDE)],
+            )
+        )
+    return encoders
+
+
+def _within_budget(tiles: list[TileEncoder], available: int, budget: int) -> bytes:
+    """The packets of all tiles in at most `available` bytes, at the finest steps that fit."""
+    steps = _steps_for(tiles, available)
+    packets = [_packet(number, tiles[number], step) for number, step in enumerate(steps)]
+    excess = sum(map(len, packets)) - available
+    number = len(tiles)
+    while excess > 0:
+        number = number - 1 if number else len(tiles) - 1
+        if steps[number] == STEPS - 1:
+            raise NotApplicable(
+                f"{budget} bytes do not hold this frame at the coarsest step: "
+                f"{excess} more are needed"
+            )
+        steps[number] += 1
+        excess -= len(packets[number])
+        packets[number] = _packet(number, tiles[number], steps[number])
+        excess += len(packets[number])
+    return b"".join(packets)
+
+
+def _steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
+    """One step for all tiles by bisection, then one finer for as many as still fit."""
+    low, high = 0, STEPS - 1
+    while low < high:
+        middle = (low + high) // 2
+        if sum(_estimated_bytes(tile, middle) for tile in tiles) <= available:
+            high = middle
+        else:
+            low = middle + 1
+    steps = [low] * len(tiles)
+    spare = available - sum(_estimated_bytes(tile, low) for tile in tiles)
+    for number, tile in enumerate(tiles if low else []):
+        cost = _estimated_bytes(tile, low - 1) - _estimated_bytes(tile, low)
+        if cost <= spare:
+            steps[number] -= 1
+            spare -= cost
+    return steps
+
+
+def _estimated_bytes(tile: TileEncoder, step: int) -> int:
+    return PACKET_OVERHEAD + WORD * int(np.ceil(tile.bits(step) / (8 * WORD)))
+
+
+def _packet(number: int, tile: TileEncoder, step: int) -> bytes:
+    return Packet(number, step, tile.payload(step)).to_bytes()
+
+
+def _reaching_psnr(
+    frame: Frame, tiles: list[TileEncoder], head: bytes, wanted_db: float, model: CodecModel
+) -> bytes:
+    """The coarsest single step whose decoded pixels reach `wanted_db`."""
+    low, high, best = 0, STEPS - 1, b""
+    while low <= high:
+        middle = (low + high) // 2
+        coded = head + b"".join(_packet(n, tile, middle) for n, tile in enumerate(tiles))
+        decoded = decode(coded, model)
+        reached = psnr_db(frame.pixels, decoded.pixels, peak_of(frame), good=~frame.mask)
+        if reached >= wanted_db:
+            low, best = middle + 1, coded
+        else:
+            high = middle - 1
+    if not best:
+        raise NotApplicable(
+            f"the learned codec does not reach {wanted_db} dB here: choose near or lossless"
+        )
+    return best

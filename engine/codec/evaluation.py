@@ -1,0 +1,59 @@
+"""What the codec achieves on frames it never saw."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from engine.codec.pipeline import CodecPipeline
+from engine.frame import Frame
+from engine.policy import generator_for
+from engine.results import CodecResult
+
+FIGURES = (
+    "bpp",
+    "psnr_db",
+    "ms_ssim",
+    "gradient_error",
+    "rmse",
+    "dropout_spearman",
+    "predicted_spearman",
+)
+
+
+def measure(
+    pipeline: CodecPipeline, groups: Mapping[str, Sequence[Frame]]
+) -> dict[str, dict[str, float]]:
+    """Mean figures of each group at the pipeline's rate; correlations leave out small frames.
+
+    `predicted_over_true_rmse` and `dropout_over_true_rmse` are ratios of root mean squares over
+    the group: 1 is calibrated.
+    """
+    figures = {}
+    for name, frames in groups.items():
+        results = [
+            pipeline.run(frame, generator_for(frame.digest, pipeline.policy.seed))
+            for frame in frames
+        ]
+        figures[name] = _summary(results)
+    return figures
+
+
+def _summary(results: Sequence[CodecResult]) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        means = {
+            name: float(np.nanmean([getattr(result, name) for result in results]))
+            for name in FIGURES
+        }
+    true = np.mean([result.rmse**2 for result in results])
+    predicted = np.mean([np.square(result.predicted_rmse).mean() for result in results])
+    deviation = np.mean([np.square(result.confidence).mean() for result in results])
+    return {
+        "frames": len(results),
+        **means,
+        "predicted_over_true_rmse": float(np.sqrt(predicted / true)),
+        "dropout_over_true_rmse": float(np.sqrt(deviation / true)),
+    }

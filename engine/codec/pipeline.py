@@ -1,0 +1,111 @@
+"""CodecPipeline: a frame coded at a stated rate, decoded, and compared with the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.cards import WEIGHTS
+from engine.codec.decoding import Decoded, decode
+from engine.codec.encoding import encode
+from engine.codec.model import CodecModel
+from engine.codec.policy import CodecPolicy
+from engine.codec.rate import RateTarget
+from engine.codec.uncertainty import dropout_deviation, predicted_rmse, rank_correlation
+from engine.frame import Frame, Pixels
+from engine.metrics.image import gradient_error, ms_ssim, peak_of, psnr_db, rmse
+from engine.results import CodecResult, CodecTile
+
+
+class CodecPipeline:
+    """The learned codec with one policy.
+
+    Raises ModelError when the weights in `folder` are missing or do not fit.
+    """
+
+    name = "codec"
+
+    def __init__(
+        self,
+        policy: CodecPolicy | None = None,
+        folder: Path = WEIGHTS,
+        *,
+        model: CodecModel | None = None,
+    ) -> None:
+        self.policy = policy or CodecPolicy()
+        self._model = model or CodecModel.load(folder)
+        self.model_digest = self._model.digest
+
+    def run(self, frame: Frame, rng: np.random.Generator) -> CodecResult:
+        """Code, decode and compare one frame; `rng` draws the dropout.
+
+        Every figure comes from decoding the bytes. Bad pixels count in no error. Raises
+        NotApplicable for sides below 16 pixels or when the rate does not hold the frame's facts.
+        """
+        target = RateTarget(bpp=self.policy.bpp)
+        bitstream = encode(frame, target, self._model, tile=self.policy.tile)
+        decoded = decode(bitstream, self._model)
+        confidence = dropout_deviation(decoded, self.policy.samples, rng)
+        predicted = predicted_rmse(decoded)
+        error = _error_map(frame, decoded)
+        peak, good = peak_of(frame), ~frame.mask
+        similar = np.where(good, decoded.pixels, frame.filled())
+        bpp = 8.0 * len(bitstream) / frame.pixels.size
+        return CodecResult(
+            bitstream=bitstream,
+            reconstruction=decoded.pixels,
+            confidence=confidence,
+            predicted_rmse=predicted,
+            bpp=bpp,
+            compression_ratio=frame.sample_bits / bpp,
+            sample_bits=frame.sample_bits,
+            psnr_db=psnr_db(frame.pixels, decoded.pixels, peak, good=good),
+            peak=peak,
+            ms_ssim=ms_ssim(frame.filled(), similar, peak),
+            gradient_error=gradient_error(frame.pixels, decoded.pixels, good=good),
+            rmse=rmse(frame.pixels, decoded.pixels, good=good),
+            dropout_spearman=rank_correlation(confidence, error),
+            predicted_spearman=rank_correlation(predicted, error),
+            samples=self.policy.samples,
+            tiles=_tiles(decoded, error, predicted, confidence),
+        )
+
+
+def _error_map(frame: Frame, decoded: Decoded) -> Pixels:
+    """Root mean square over planes of the error of each pixel, 0 on bad pixels."""
+    error = np.where(frame.mask, 0.0, frame.filled() - decoded.pixels)
+    planes = error.reshape(-1, *frame.mask.shape)
+    return np.sqrt(np.asarray(np.square(planes).mean(axis=0), dtype=np.float32))
+
+
+def _tiles(
+    decoded: Decoded, error: Pixels, predicted: Pixels, confidence: Pixels
+) -> tuple[CodecTile, ...]:
+    """Each tile with the bytes of all its planes."""
+    header = decoded.header
+    per_plane = header.tile_rows * header.tile_columns
+    tiles = []
+    for number in range(per_plane):
+        _, rows, columns = header.place(number)
+        size = sum(decoded.tile_bytes[n] for n in range(number, header.tiles, per_plane))
+        row, column = divmod(number, header.tile_columns)
+        tiles.append(
+            CodecTile(
+                row=row,
+                column=column,
+                y0=rows.start,
+                x0=columns.start,
+                height=rows.stop - rows.start,
+                width=columns.stop - columns.start,
+                bytes=size,
+                rmse=_rms(error[rows, columns]),
+                predicted_rmse=_rms(predicted[rows, columns]),
+                dropout_std=_rms(confidence[rows, columns]),
+            )
+        )
+    return tuple(tiles)
+
+
+def _rms(image: Pixels) -> float:
+    return float(np.sqrt(np.square(image, dtype=np.float64).mean()))

@@ -1,0 +1,250 @@
+"""`skysieve compress`, `skysieve decompress` and `skysieve train codec`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from jobs.cli.output import AsJson, progress, report
+from jobs.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.codec.decoding import Decoded
+    from engine.codec.model import CodecModel
+    from engine.codec.rate import RateTarget
+    from engine.codec.training import Progress
+    from engine.frame import Frame
+
+SUFFIX = ".cosmic"
+HELD_OUT_FRAMES = 6
+
+
+def compress(
+    files: Annotated[list[Path], typer.Argument(help="Images: FITS, PNG, TIFF or JPEG.")],
+    out: Annotated[Path, typer.Option(help="Folder for the .cosmic files.")],
+    bpp: Annotated[float | None, typer.Option(help="Bits per pixel and plane, at most.")] = None,
+    bytes_: Annotated[int | None, typer.Option("--bytes", help="Bytes a frame, at most.")] = None,
+    psnr: Annotated[float | None, typer.Option(help="PSNR in dB, at least.")] = None,
+    lossless: Annotated[bool, typer.Option("--lossless", help="Lose nothing.")] = False,
+    near: Annotated[int | None, typer.Option(help="Largest error of an integer sample.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compress images, one .cosmic file for each frame in them; 0.5 bpp unless told otherwise."""
+    from engine.codec.encoding import encode
+    from engine.writing import write_whole
+
+    target = _target(bpp, bytes_, psnr, near, lossless)
+    model = _model() if target.largest_error is None else None
+    out.mkdir(parents=True, exist_ok=True)
+    written: list[dict[str, Any]] = []
+    for frame, path in _frames_with_names(files, out):
+        progress(f"compressing {frame.origin.uri} {frame.origin.part}".rstrip())
+        write_whole(path, encode(frame, target, model))
+        written.append(_sizes(frame, path))
+    pixels = sum(row["samples"] for row in written)
+    total = sum(row["bytes"] for row in written)
+    facts = {"frames": len(written), "bytes": total, "bpp": 8 * total / pixels, "out": str(out)}
+    report(
+        {**facts, "files": written} if as_json else {**facts, **_lines(written)}, as_json=as_json
+    )
+
+
+def decompress(
+    file: Annotated[Path, typer.Argument(help="A .cosmic file.")],
+    out: Annotated[Path, typer.Option(help="The .png or .fits file to write.")],
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="FITS file for PREDICTED and DROPOUT error maps.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=2, help="Dropout passes of the map.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the dropout.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Decompress to PNG or FITS; tiles that were lost are reported and masked, not fatal."""
+    from engine.codec.decoding import decode
+
+    if out.suffix not in (".png", ".fits"):
+        raise UsageError(f"--out must end in .png or .fits, got {out.name}")
+    data = _file_bytes(file)
+    decoded = decode(data, _model() if _is_learned(data) else None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".png":
+        _write_png(out, decoded)
+    else:
+        _write_fits(out, decoded)
+    if uncertainty is not None:
+        _write_uncertainty(uncertainty, decoded, samples, seed)
+    report(
+        {
+            "shape": decoded.pixels.shape,
+            "sample_type": decoded.sample_type,
+            "bytes": len(data),
+            "bpp": 8 * len(data) / decoded.pixels.size,
+            "tiles": decoded.header.tiles,
+            "lost_tiles": list(decoded.lost_tiles),
+            "valid_share": float(decoded.valid.mean()),
+            "out": str(out),
+        },
+        as_json=as_json,
+    )
+
+
+def train_codec(
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the schedule.")] = 20_000,
+    minutes: Annotated[
+        float | None, typer.Option(help="End the schedule by the clock; not repeatable then.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of crops, start and noise.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and card; the package's by default.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train the codec on simulations and, where SKYSIEVE_DATA points, on real images."""
+    import torch
+
+    from engine.cards import WEIGHTS
+    from engine.codec.corpus import held_out_frames, training_groups
+    from engine.codec.publishing import TrainingFacts, publish
+    from engine.codec.training import TrainingPlan, train
+    from jobs.settings import load_settings
+
+    torch.set_num_threads(1)
+    folder, data = out or WEIGHTS, load_settings().data
+    groups = training_groups(data)
+    plan = TrainingPlan(steps=steps, seed=seed, minutes=minutes)
+    checkpoint = Path(".checkpoints") / "codec.pt"
+    reached: list[Progress] = []
+
+    def say(now: Progress) -> None:
+        reached[:] = [now]
+        progress(f"step {now.step}: loss {now.loss:.3f}, {now.bpp:.3f} bpp, rmse {now.rmse:.2f}")
+
+    network = train(
+        groups, plan, clock=time.monotonic, checkpoint=checkpoint, resume=resume, report=say
+    )
+    progress("measuring on the held-out images")
+    by_clock = "" if minutes is None else f" --minutes {minutes:g}"
+    facts = TrainingFacts(
+        steps=reached[0].step if reached else steps,
+        seconds=reached[0].elapsed_s if reached else 0.0,
+        seed=seed,
+        command=f"skysieve train codec --steps {steps}{by_clock} --seed {seed}",
+        trained_at=datetime.now(UTC),
+    )
+    card = publish(network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
+    report(
+        {"weights": str(folder / "codec.safetensors"), "digest": card.digest, **card.metrics},
+        as_json=as_json,
+    )
+
+
+def _target(
+    bpp: float | None, bytes_: int | None, psnr: float | None, near: int | None, lossless: bool
+) -> RateTarget:
+    from engine.codec.rate import RateTarget
+
+    if (bpp, bytes_, psnr, near) == (None,) * 4 and not lossless:
+        bpp = 0.5
+    try:
+        return RateTarget(bpp=bpp, bytes=bytes_, psnr_db=psnr, near=near, lossless=lossless)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _model() -> CodecModel:
+    from engine.codec.model import CodecModel
+
+    return CodecModel.load()
+
+
+def _frames_with_names(files: list[Path], out: Path) -> list[tuple[Frame, Path]]:
+    """Every frame with the file it will become; two that would share a name are refused."""
+    from engine.reading import read_frames
+
+    named = []
+    for file in files:
+        frames = read_frames(file, source="file").frames
+        for index, frame in enumerate(frames):
+            part = frame.origin.part.replace("/", "_") or str(index)
+            suffix = f".{part}{SUFFIX}" if len(frames) > 1 else SUFFIX
+            named.append((frame, out / f"{frame.origin.object_id}{suffix}"))
+    path, uses = Counter(path for _, path in named).most_common(1)[0]
+    if uses > 1:
+        raise UsageError(f"{uses} frames would be written to {path}: use separate --out folders")
+    return named
+
+
+def _sizes(frame: Frame, path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    bpp = 8 * size / frame.pixels.size
+    return {
+        "file": str(path),
+        "samples": frame.pixels.size,
+        "bytes": size,
+        "bpp": bpp,
+        "sample_bits": frame.sample_bits,
+        "compression_ratio": frame.sample_bits / bpp,
+    }
+
+
+def _lines(written: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        Path(row["file"]).name: f"{row['bytes']} bytes, {row['bpp']:.4f} bpp, "
+        f"{row['compression_ratio']:.1f}:1 from {row['sample_bits']} bits"
+        for row in written
+    }
+
+
+def _file_bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read ({error.strerror}): check its name") from error
+
+
+def _is_learned(data: bytes) -> bool:
+    from engine.codec.container import Mode, read_header
+
+    return read_header(data)[0].mode is Mode.LEARNED
+
+
+def _write_png(out: Path, decoded: Decoded) -> None:
+    from engine.writing import write_png
+
+    if decoded.sample_type not in ("uint8", "uint16"):
+        raise UsageError(f"PNG cannot hold {decoded.sample_type} samples: write to .fits")
+    write_png(out, decoded.pixels, 8 if decoded.sample_type == "uint8" else 16)
+
+
+def _write_fits(out: Path, decoded: Decoded) -> None:
+    from engine.writing import write_fits
+
+    images: dict[str, Any] = {"SCI": decoded.samples()}
+    unusable = decoded.bad | ~decoded.valid
+    if unusable.any():
+        images["MASK"] = unusable
+    write_fits(out, images, header=decoded.cards, cards=_unit_card(decoded))
+
+
+def _unit_card(decoded: Decoded) -> Mapping[str, str] | None:
+    return {"BUNIT": decoded.unit} if decoded.unit else None
+
+
+def _write_uncertainty(path: Path, decoded: Decoded, samples: int, seed: int) -> None:
+    import numpy as np
+
+    from engine.codec.uncertainty import dropout_deviation, predicted_rmse
+    from engine.writing import write_fits
+
+    images = {
+        "PREDICTED": predicted_rmse(decoded),
+        "DROPOUT": dropout_deviation(decoded, samples, np.random.default_rng(seed)),
+    }
+    write_fits(path, images, header=decoded.cards, cards={"DROPSAMP": samples, "DROPSEED": seed})
