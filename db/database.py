@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,8 +66,6 @@ class Database:
     def close(self) -> None:
         """Interrupt what still reads and close the file; a second time does nothing."""
         with self._turn:
-            if self._root is None:
-                return
             self._shut()
         with _open_paths_lock:
             _open_paths.discard(self.path)
@@ -138,13 +137,15 @@ class Database:
         DuckDB hands a new connection the old instance for as long as any cursor of it lives.
         """
         root, self._root = self._root, None
-        for cursor in self._lent:
-            cursor.interrupt()
-        released = self._turn.wait_for(lambda: not self._lent, timeout=_PATIENCE_S)
+        deadline = time.monotonic() + _PATIENCE_S
+        while self._lent and time.monotonic() < deadline:
+            for cursor in self._lent:
+                cursor.interrupt()  # again and again: one that came between statements is lost
+            self._turn.wait(timeout=0.05)
         if root is not None:
             with contextlib.suppress(duckdb.Error):
                 root.close()
-        return released
+        return not self._lent
 
     def _closed(self) -> StoreError:
         if self._generation == 0:

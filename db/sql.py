@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 
 import duckdb
 import pyarrow as pa
@@ -23,11 +25,10 @@ def read_only(store: Store, sql: str, *, limit: int = 10_000, timeout_s: float =
     """
 
     def run(connection: Connection) -> pa.Table:
-        timer = threading.Timer(timeout_s, connection.interrupt)
-        timer.start()
         try:
-            _require_reading(connection, sql)
-            return connection.sql(sql).limit(limit + 1).to_arrow_table()
+            with _interrupted_after(connection, timeout_s):
+                _require_reading(connection, sql)
+                return connection.sql(sql).limit(limit + 1).to_arrow_table()
         except duckdb.InterruptException as error:
             raise QueryRefused(
                 f"the query ran longer than {timeout_s:g} s; narrow it or add a LIMIT"
@@ -36,12 +37,30 @@ def read_only(store: Store, sql: str, *, limit: int = 10_000, timeout_s: float =
             if is_fatal(error):
                 raise
             raise QueryRefused(f"the query was refused: {error}") from error
-        finally:
-            timer.cancel()
 
     table = store.snapshot(run)
     truncated = str(table.num_rows > limit).lower()
     return table.slice(0, limit).replace_schema_metadata({"truncated": truncated})
+
+
+@contextlib.contextmanager
+def _interrupted_after(connection: Connection, timeout_s: float) -> Iterator[None]:
+    """Interrupt what runs on `connection` after `timeout_s`, until it has ended."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        patience = timeout_s
+        while not ended.wait(patience):
+            connection.interrupt()
+            patience = 0.05  # again: an interrupt that comes between two steps is lost
+
+    watcher = threading.Thread(target=watch, name="query-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _require_reading(connection: Connection, sql: str) -> None:

@@ -35,7 +35,7 @@ def bench_store(
     seed: int,
     now: datetime,
     *,
-    batches: int = 200,
+    batches: int = 150,
     detections: int = 20_000,
     kills: int = 5,
 ) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def fill(store: Store, detections: int, rng: np.random.Generator) -> None:
     store.write(merged)
 
 
-def measure_pages(store: Store, rng: np.random.Generator, calls: int = 100) -> dict[str, Any]:
+def measure_pages(store: Store, rng: np.random.Generator, calls: int = 60) -> dict[str, Any]:
     """Time pages of 50 detections, at rest and while another thread appends."""
     quiet = _page_times(store, calls, rng)
     stop = threading.Event()
