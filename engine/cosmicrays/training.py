@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,7 +29,8 @@ class TrainingPlan:
     """How long and how fast to train; the defaults are those of the plain network.
 
     `kl_pixels` is N in BCE + beta * KL / N; it counts every training pixel, of the plain network
-    too where the means come from one.
+    too where the means come from one. `precision` is that of the convolutions; bfloat16 is fast only
+    on processors that have it and for widths that are multiples of 16.
     """
 
     steps: int = 2400
@@ -40,6 +42,7 @@ class TrainingPlan:
     beta: float = 1.0
     sigma_learning_rate: float = 2e-2
     kl_pixels: float = 1.0
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.patches < 1 or self.patch_px < 2 or self.patch_px % 2:
@@ -146,7 +149,9 @@ def _step(
     batch = source.batch(np.random.default_rng([plan.seed, step]), plan.patches, plan.patch_px)
     if isinstance(net, UNet2SigmoidVI):
         net.seed_noise(plan.seed * 1_000_003 + step)
-    cross_entropy = _cross_entropy(net, batch)
+    with torch.autocast("cpu", torch.bfloat16, enabled=plan.precision == "bfloat16"):
+        logits = net.logits(torch.from_numpy(batch.x).to(memory_format=torch.channels_last))
+    cross_entropy = _cross_entropy(logits.float(), batch)
     loss = cross_entropy
     if isinstance(net, UNet2SigmoidVI):
         loss = cross_entropy + plan.beta * net.kl() / plan.kl_pixels
@@ -157,14 +162,11 @@ def _step(
     return float(cross_entropy.detach())
 
 
-def _cross_entropy(net: UNet2Sigmoid, batch: Batch) -> Tensor:
+def _cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
     """Mean binary cross-entropy over the pixels that count, in nats."""
-    x = torch.from_numpy(batch.x).to(memory_format=torch.channels_last)
     weight = torch.from_numpy(batch.weight)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = net.logits(x)
     summed = functional.binary_cross_entropy_with_logits(
-        logits.float(), torch.from_numpy(batch.truth), weight=weight, reduction="sum"
+        logits, torch.from_numpy(batch.truth), weight=weight, reduction="sum"
     )
     return summed / weight.sum().clamp_min(1.0)
 
