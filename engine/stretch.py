@@ -37,13 +37,21 @@ PALETTES: dict[Palette, str] = {
 UNKNOWN_LEVEL = 255
 
 
-def stretch(pixels: Pixels, mask: Mask | None = None, method: Method = "zscale") -> Pixels:
+def stretch(
+    pixels: Pixels,
+    mask: Mask | None = None,
+    method: Method = "zscale",
+    *,
+    like: Pixels | None = None,
+) -> Pixels:
     """Map pixels to [0, 1] for display; float32, same shape, bad pixels 0.
 
     `pixels` is (H, W) or (C, H, W), the limits are shared by all planes so that colours stay;
     `mask` is bool (H, W), True = bad. "zscale" is IRAF's algorithm, "asinh", "sqrt" and "log" bend
     the range between the percentiles 1 and 99.8, "percentile" is linear from 1 to 99, "linear"
-    from minimum to maximum. An image of one value becomes 0. Raises ValueError on another method.
+    from minimum to maximum. The limits are those of `like` where it is given, so that two versions
+    of an image can be compared. An image of one value becomes 0. Raises ValueError on another
+    method.
     """
     if method not in INTERVALS:
         raise ValueError(f"no stretch {method!r}: choose from {', '.join(INTERVALS)}")
@@ -53,7 +61,8 @@ def stretch(pixels: Pixels, mask: Mask | None = None, method: Method = "zscale")
     shown: Pixels = np.zeros(pixels.shape, dtype=np.float32)
     if not good.any():
         return shown
-    low, high = INTERVALS[method].get_limits(pixels[good].astype(np.float64))
+    measured = pixels[good] if like is None else like[np.isfinite(like)]
+    low, high = INTERVALS[method].get_limits(measured.astype(np.float64))
     if not high > low:
         return shown
     scaled = np.clip((pixels[good].astype(np.float64) - low) / (high - low), 0.0, 1.0)
@@ -66,21 +75,28 @@ def preview_png(
     mask: Mask | None = None,
     *,
     method: Method | None = None,
+    like: Pixels | None = None,
     max_side: int = 512,
 ) -> bytes:
     """Encode a small picture of the pixels, (H, W) or (3, H, W), as 8-bit PNG.
 
     Larger images are reduced by averaging blocks of good pixels. `method` is a stretch; by default
-    "zscale" for grey and "linear" for colour. Raises FrameError on other shapes.
+    "zscale" for grey and "linear" for colour; its limits are taken from `like`, of the same shape,
+    where that is given. Raises FrameError on other shapes.
     """
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[0] != 3):
         raise FrameError(
             f"a preview needs shape (H, W) or (3, H, W), got {pixels.shape}: choose a plane"
         )
-    bad = ~np.isfinite(pixels) if mask is None else ~np.isfinite(pixels) | mask
-    small = reduced(np.where(bad, np.float32(np.nan), pixels), max_side)
+    small = _small(pixels, mask, max_side)
     chosen: Method = method or ("zscale" if pixels.ndim == 2 else "linear")
-    return write_png(None, 255.0 * stretch(small, method=chosen), bits=8)
+    measured = None if like is None else _small(like, mask, max_side)
+    return write_png(None, 255.0 * stretch(small, method=chosen, like=measured), bits=8)
+
+
+def _small(pixels: Pixels, mask: Mask | None, max_side: int) -> Pixels:
+    bad = ~np.isfinite(pixels) if mask is None else ~np.isfinite(pixels) | mask
+    return reduced(np.where(bad, np.float32(np.nan), pixels), max_side)
 
 
 def map_png(

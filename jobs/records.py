@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, fields
+import traceback
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from engine.frame import Frame, Origin
+from engine.frame import Frame, Origin, Pixels
 from engine.results import (
     Analysis,
     AnomalyResult,
@@ -29,6 +30,7 @@ from jobs.packing import pack_arrays, pack_frame
 Row = dict[str, Any]
 LN2 = float(np.log(2.0))
 RANKING_METHOD = "combined"
+BEFORE_RUNS = ("frames", "observations", "intake")
 
 
 @dataclass
@@ -60,8 +62,18 @@ def record_of(frame: Frame, analysis: Analysis, *, cycle_id: str, now: datetime)
     record = Record()
     _frame_row(record, frame, now)
     for step in analysis.steps:
-        _step_rows(record, frame, step, cycle_id, now)
+        record.merge(_step_record(frame, step, cycle_id, now))
     return record
+
+
+def without_results(record: Record, reason: str, cycle_id: str) -> Record:
+    """The same frames and intake with every run failed for `reason`: its rows fit no table."""
+    kept = {name: record.rows[name] for name in BEFORE_RUNS if name in record.rows}
+    failed = [
+        {**run, "run_id": stable_id(run["run_id"], cycle_id), "status": "failed", "reason": reason}
+        for run in record.rows.get("runs", ())
+    ]
+    return Record({**kept, "runs": failed}, record.files)
 
 
 def run_id_of(frame_digest: str, pipeline: str, model_digest: str, policy_digest: str) -> str:
@@ -94,9 +106,22 @@ def _frame_row(record: Record, frame: Frame, now: datetime) -> None:
         masked_pixels=int(frame.mask.sum()),
         median=float(np.median(good)),
         pixels_file=record.file(pack_frame(frame)),
-        preview_file=record.file(preview_png(frame.pixels, frame.mask)),
+        preview_file=record.file(preview_png(_shown(frame.pixels), frame.mask)),
         stored_at=now,
     )
+
+
+def _step_record(frame: Frame, step: Step, cycle_id: str, now: datetime) -> Record:
+    """One step's rows; a result that cannot be told as rows and pictures is a failure."""
+    record = Record()
+    try:
+        _step_rows(record, frame, step, cycle_id, now)
+    except Exception as error:  # noqa: BLE001  one frame's failure must not stop the cycle
+        reason = f"its result cannot be stored ({type(error).__name__}: {error})"
+        failed = replace(step, outcome=Failure(reason, traceback.format_exc(limit=20)))
+        record = Record()
+        _step_rows(record, frame, failed, cycle_id, now)
+    return record
 
 
 def _step_rows(record: Record, frame: Frame, step: Step, cycle_id: str, now: datetime) -> None:
@@ -132,6 +157,11 @@ def _step_rows(record: Record, frame: Frame, step: Step, cycle_id: str, now: dat
     )
 
 
+def _shown(pixels: Pixels) -> Pixels:
+    """What a picture can show: grey or three colours as they are, else the first plane."""
+    return pixels if pixels.ndim == 2 or pixels.shape[0] == 3 else pixels[0]
+
+
 def _finite(value: float) -> float | None:
     """NULL for what could not be measured (NaN), so that no average takes it for a number."""
     return float(value) if np.isfinite(value) else None
@@ -164,7 +194,9 @@ def _codec_rows(record: Record, frame: Frame, run_id: str, result: CodecResult) 
         predicted_spearman=_finite(result.predicted_spearman),
         samples=result.samples,
         bitstream_file=record.file(result.bitstream),
-        reconstruction_file=record.file(preview_png(result.reconstruction, frame.mask)),
+        reconstruction_file=record.file(
+            preview_png(_shown(result.reconstruction), frame.mask, like=_shown(frame.pixels))
+        ),
         confidence_file=uncertainty(result.confidence),
         predicted_file=uncertainty(result.predicted_rmse),
         error_file=uncertainty(error_plane),
@@ -201,7 +233,7 @@ def _cosmic_ray_rows(record: Record, frame: Frame, run_id: str, result: CosmicRa
         entropy_file=record.file(map_png(result.predictive_entropy, low=0.0, high=LN2)),
         information_file=record.file(map_png(result.mutual_information, low=0.0, high=LN2 / 4)),
         mask_file=record.file(map_png(result.mask.astype(np.float32), low=0.0, high=1.0)),
-        cleaned_file=record.file(preview_png(result.cleaned, frame.mask)),
+        cleaned_file=record.file(preview_png(result.cleaned, frame.mask, like=frame.pixels)),
     )
 
 

@@ -117,3 +117,10 @@ def test_shapes_and_ranges_without_a_picture_are_refused() -> None:
         map_png(np.zeros((3, 5, 5), dtype=np.float32), low=0, high=1)
     with pytest.raises(ValueError, match="high must be above low"):
         map_png(np.zeros((5, 5), dtype=np.float32), low=1, high=1)
+
+
+def test_limits_of_another_version_make_two_versions_comparable() -> None:
+    original = np.arange(100, dtype=np.float32).reshape(10, 10)
+    flat = np.full((10, 10), 49.5, dtype=np.float32)
+    assert np.allclose(stretch(flat, method="linear", like=original), 0.5)
+    assert np.all(stretch(flat, method="linear") == 0)
