@@ -46,7 +46,6 @@ class Store:
         self._changes = 0
         self._writer_ident: int | None = None
         self._writer = ThreadPoolExecutor(1, "store-writer", initializer=self._enter_writer)
-        self._closed = False
         self._schema: Mapping[str, Columns] = self._read_schema()
 
     @classmethod
@@ -147,13 +146,15 @@ class Store:
         """
         if threading.get_ident() == self._writer_ident:
             raise StoreError("a write inside a write would wait for itself; use its connection")
-        if self._closed:
-            raise StoreError(f"the store {self._database.path} is closed; open it again")
-        return self._writer.submit(self._commit, function, changed).result()
+        try:
+            committing = self._writer.submit(self._commit, function, changed)
+        except RuntimeError as error:
+            closed = f"the store {self._database.path} is closed; open it again"
+            raise StoreError(closed) from error
+        return committing.result()
 
     def close(self) -> None:
         """Finish the writes under way and close the database; a second time does nothing."""
-        self._closed = True
         self._writer.shutdown(wait=True)
         self._database.close()
 

@@ -98,7 +98,7 @@ class LabelLog(RuleBasedStateMachine):
 
 
 LabelLog.TestCase.settings = settings(
-    max_examples=12,
+    max_examples=8,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
