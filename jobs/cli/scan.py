@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ def scan(
     if once and interval is not None:
         raise UsageError("--once and --interval exclude each other: give one of them")
     settings = load_settings()
+    source = _from_here(source)
     if calibrate:
         _calibrate(settings, source)
     body = {"source": source, "limit": limit, "aggressive": aggressive}
@@ -68,6 +70,14 @@ def _shower() -> Callable[[dict[str, Any]], None]:
         last = line
 
     return show
+
+
+def _from_here(source: str) -> str:
+    """The source with a folder's path made absolute, since its owner may run elsewhere."""
+    kind, separator, path = source.partition(":")
+    if kind == "folder" and path:
+        return f"{kind}{separator}{Path(path).expanduser().resolve()}"
+    return source
 
 
 def _calibrate(settings: Settings, source: str) -> None:
