@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from db import requests as queue
+from db.cycles import add_event
 from db.errors import StoreError, StoreInvalidated
 from db.store import Store
 from engine.errors import EngineError
@@ -99,12 +100,22 @@ class Dispatcher:
             state, error = "failed", str(trouble)
         except Exception as trouble:
             log.exception("request %s failed", request["request_id"])
-            state, error = (
-                "failed",
-                f"{type(trouble).__name__}: {trouble}\n" + (traceback.format_exc(limit=20)),
-            )
+            state, error = "failed", f"{type(trouble).__name__}: {trouble}"
+            self._note(request, traceback.format_exc(limit=20))
         if self._stop.is_set() and state != "done":
             return
+        self._finish(request, state, result, error)
+
+    def _note(self, request: Request, trace: str) -> None:
+        """Keep a traceback in the history, where the Jobs page shows it."""
+        try:
+            add_event(self._store, request["request_id"], "traceback", trace, self._clock())
+        except StoreError:
+            log.exception("the traceback of request %s cannot be kept", request["request_id"])
+
+    def _finish(
+        self, request: Request, state: str, result: dict[str, Any] | None, error: str
+    ) -> None:
         try:
             queue.finish(
                 self._store, request["request_id"], state=state, result=result, error=error,
