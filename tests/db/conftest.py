@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from db.labels import add_label
 from db.store import Store
+from db.transfer import backup
 
 NOW = datetime(2026, 11, 20, 6, 0, tzinfo=UTC)
 
@@ -46,6 +48,24 @@ def schedule() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def analysed(store: Store) -> Store:
     """A store that holds one frame, whole: its run, three detections d0 to d2, and their files."""
+    fill(store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a backup of such a store, with a label and a second, larger file."""
+    folder = tmp_path_factory.mktemp("archived")
+    with Store.open(folder / "home", now=lambda: NOW) as store:
+        fill(store)
+        add_label(store, label_id="l1", detection_id="d1", label="accept", labeller="a", now=NOW)
+        store.files.put(b"x" * 100_000)
+        backup(store, folder / "night.backup")
+    return (folder / "night.backup").read_bytes()
+
+
+def fill(store: Store) -> None:
+    """Write one frame with all that refers to it."""
     picture = store.files.put(b"picture")
     cycle = {"cycle_id": "c1", "source": "sim:demo", "state": "done", "started_at": NOW}
     frame = {
@@ -107,4 +127,3 @@ def analysed(store: Store) -> Store:
         "embeddings": [{"detection_id": "d0", "embedder": "e", "vector": [0.25, -1.5]}],
     }
     store.write(batch)
-    return store

@@ -77,9 +77,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("sql", READING)
-def test_reading_statements_run(analysed: Store, sql: str) -> None:
-    assert read_only(analysed, sql).num_rows > 0
+def test_reading_statements_run(analysed: Store) -> None:
+    empty = [sql for sql in READING if read_only(analysed, sql).num_rows == 0]
+    assert empty == []
 
 
 def test_everything_else_is_refused_and_changes_nothing(

@@ -22,14 +22,11 @@ from db.transfer import backup, export, restore
 
 
 @pytest.fixture
-def archive(analysed: Store, now: datetime, tmp_path: Path) -> Path:
-    """A backup of a store with labels, events and two files."""
-    add_label(analysed, label_id="l1", detection_id="d1", label="accept", labeller="ann", now=now)
-    add_event(analysed, "c1", "begun", "reading", now)
-    analysed.files.put(b"x" * 3_000_000)
-    target = tmp_path / "night.backup"
-    backup(analysed, target)
-    return target
+def archive(archived: bytes, tmp_path: Path) -> Path:
+    """A whole backup that a test may damage."""
+    path = tmp_path / "night.backup"
+    path.write_bytes(archived)
+    return path
 
 
 def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
@@ -37,10 +34,14 @@ def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
 
 
 def test_a_backup_restores_to_equal_rows_and_files(
-    analysed: Store, archive: Path, tmp_path: Path, now: datetime
+    analysed: Store, tmp_path: Path, now: datetime
 ) -> None:
+    add_label(analysed, label_id="l1", detection_id="d1", label="accept", labeller="ann", now=now)
+    add_event(analysed, "c1", "begun", "reading", now)
+    analysed.files.put(b"x" * 3_000_000)
     before = everything(analysed)
-    summary = restore(archive, tmp_path / "again")
+    summary = backup(analysed, tmp_path / "night.backup")
+    assert restore(tmp_path / "night.backup", tmp_path / "again") == summary
     with Store.open(tmp_path / "again") as again:
         assert everything(again) == before
         assert list(again.files.digests()) == list(analysed.files.digests())
@@ -111,7 +112,7 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(
     archive.write_bytes(damage(archive.read_bytes()))
     with pytest.raises(TransferError, match="damaged"):
         restore(archive, tmp_path / "again")
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["home", "night.backup"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["night.backup"]
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -187,8 +188,9 @@ def test_an_absent_backup_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_export_holds_every_table_and_says_what_is_what(
-    analysed: Store, archive: Path, tmp_path: Path
+    analysed: Store, tmp_path: Path, now: datetime
 ) -> None:
+    add_label(analysed, label_id="l1", detection_id="d1", label="accept", labeller="ann", now=now)
     folder = tmp_path / "out"
     rows = export(analysed, folder)
     assert rows["detections"] == 3
