@@ -17,6 +17,7 @@ from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
 from jobs.dispatcher import Carrier, Request, RequestCancelled
 from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
+from jobs.frames import source_of
 from jobs.plan import make_plan
 from jobs.pool import Workers
 from jobs.settings import Settings
@@ -89,32 +90,17 @@ class Carriers:
 
     def _cycle(self, request: Request, source: Source, again: tuple[str, ...] = ()) -> Counts:
         """A cycle under the request's own id, so that a request taken up again goes on with it."""
-        request_id, payload = request["request_id"], request["payload"]
+        request_id = request["request_id"]
         cycles.begin_cycle(
             self.store,
             cycle_id=request_id,
             request_id=request_id,
-            schedule_id=payload.get("schedule_id"),
+            schedule_id=request["payload"].get("schedule_id"),
             source=source.name,
             now=self.clock(),
         )
-        plan = make_plan(
-            self.settings, source.name, aggressive=bool(payload.get("aggressive", False))
-        )
-        cycle = Cycle(
-            cycle_id=request_id,
-            source=source,
-            plan=plan,
-            store=self.store,
-            workers=self.workers,
-            clock=self.clock,
-            claims=self.claims,
-            again=again,
-            limit=payload.get("limit"),
-            progress=lambda done, total: queue.progress(self.store, request_id, done, total),
-            cancelled=lambda: self._cancelled(request_id),
-        )
         try:
+            cycle = self._cycle_of(request, source, again)
             counts = cycle.run()
             evaluate_cycle(cycle)
         except Exception as error:
@@ -128,6 +114,27 @@ class Carriers:
         if state == "cancelled":
             raise RequestCancelled(f"scan {request_id} was cancelled; what it had stored stays")
         return counts
+
+    def _cycle_of(self, request: Request, source: Source, again: tuple[str, ...]) -> Cycle:
+        request_id, payload = request["request_id"], request["payload"]
+        plan = make_plan(
+            self.settings,
+            source_of(self.store, again[0]) if again else source.name,
+            aggressive=bool(payload.get("aggressive", False)),
+        )
+        return Cycle(
+            cycle_id=request_id,
+            source=source,
+            plan=plan,
+            store=self.store,
+            workers=self.workers,
+            clock=self.clock,
+            claims=self.claims,
+            again=again,
+            limit=payload.get("limit"),
+            progress=lambda done, total: queue.progress(self.store, request_id, done, total),
+            cancelled=lambda: self._cancelled(request_id),
+        )
 
     def _cancelled(self, request_id: str) -> bool:
         return bool(queue.get_request(self.store, request_id)["state"] == "cancelled")

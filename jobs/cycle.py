@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from db.errors import ConflictError, StoreError, StoreInvalidated
 from db.store import Store
+from engine.errors import EngineError
 from engine.frame import Frame
 from jobs.frames import frame_of
 from jobs.ids import stable_id
 from jobs.plan import Plan
 from jobs.pool import WorkerLost, Workers
-from jobs.records import Record, observation_row, record_of
+from jobs.records import Record, failed_runs, observation_row, record_of, without_results
 from jobs.registration import registration
 from jobs.sources import Item, Offer, Source, load
 from jobs.worker import lost_analysis, process
@@ -36,21 +39,24 @@ class Counts:
 
 
 class Claims:
-    """Frames in work: of two lanes with the same pixels one stores, one sees a duplicate."""
+    """Items and frames in work: who comes second waits, and then sees what the first stored."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._digests: set[str] = set()
+        self._free = threading.Condition()
+        self._taken: set[object] = set()
 
-    def take(self, digest: str) -> bool:
-        with self._lock:
-            fresh = digest not in self._digests
-            self._digests.add(digest)
-            return fresh
-
-    def release(self, digests: Iterable[str]) -> None:
-        with self._lock:
-            self._digests.difference_update(digests)
+    @contextmanager
+    def held(self, keys: Set[object]) -> Iterator[None]:
+        """Hold all the keys while inside, taken at once, so that no two wait for each other."""
+        with self._free:
+            self._free.wait_for(lambda: self._taken.isdisjoint(keys))
+            self._taken |= keys
+        try:
+            yield
+        finally:
+            with self._free:
+                self._taken -= keys
+                self._free.notify_all()
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,12 @@ class Cycle:
         listed = list(self.source.items())
         fresh = [item for item in listed if (item.uri, item.fingerprint) not in known]
         if self.limit is not None:
-            fresh = fresh[: self.limit]
+            fresh = fresh[: max(0, self.limit - self._taken_in_before())]
         stored = (*self.again, *self._stale())
         tasks = [_task(self._reanalyse, digest) for digest in stored]
         tasks += [_task(self._take_in, item) for item in fresh]
         self._work_through(tasks)
-        seen = {(item.uri, item.fingerprint) for item in listed} & known
-        return self._counts(sum(known_parts for key, known_parts in self._parts() if key in seen))
+        return self._counts({(item.uri, item.fingerprint) for item in listed})
 
     def _work_through(self, tasks: list[Callable[[], None]]) -> None:
         """Run the tasks in as many lanes as there are workers; the first store error ends it."""
@@ -107,36 +112,33 @@ class Cycle:
                 self.progress(done, len(tasks))
 
     def _take_in(self, item: Item) -> None:
-        record, held = Record(), list[str]()
-        try:
-            for offer in self._read(item):
-                self._take_in_offer(record, held, item, offer)
-            for content in record.files.values():
-                self.store.files.put(content)
-            self.store.write(record.rows)
-        finally:
-            self.claims.release(held)
+        """Read and analyse an item, unless another cycle did so while this one came to it."""
+        with self.claims.held({(self.source.name, item.uri)}):
+            if self._taken_in(item):
+                return
+            offers = self._read(item)
+            with self.claims.held({offer.frame.digest for offer in offers if offer.frame}):
+                record = Record()
+                for offer in offers:
+                    self._add(record, item, offer)
+                self._keep(record)
 
     def _read(self, item: Item) -> tuple[Offer, ...]:
+        nothing = Offer(part="", outcome="ignored", reason="there is nothing in it")
         try:
-            return self.workers.run(load, item)
+            return self.workers.run(load, item) or (nothing,)
         except WorkerLost as error:
             return (Offer(part="", outcome="failed", reason=str(error)),)
 
-    def _take_in_offer(self, record: Record, held: list[str], item: Item, offer: Offer) -> None:
-        outcome, reason, digest = str(offer.outcome), offer.reason, None
+    def _add(self, record: Record, item: Item, offer: Offer) -> None:
+        """Add one offer's intake, its observation, and what the pipelines make of a new frame."""
+        outcome, reason = str(offer.outcome), offer.reason
         if offer.frame is not None:
-            digest = offer.frame.digest
-            mine = self.claims.take(digest)
-            if mine:
-                held.append(digest)
-            if mine and not self._stored(digest):
-                outcome, reason = self._analyse_new(record, offer.frame)
+            if self._is_new(record, offer.frame):
+                record.merge(self._analysed(offer.frame))
             else:
                 outcome, reason = "duplicate", "the same pixels, mask and unit are already stored"
-            if outcome != "failed":
-                row = observation_row(digest, offer.frame.origin, offer.frame.header, self.clock())
-                record.row("observations", **row)
+            record.row("observations", **observation_row(offer.frame, self.clock()))
         record.row(
             "intake",
             intake_id=stable_id("intake", self.source.name, item.uri, offer.part, item.fingerprint),
@@ -145,48 +147,60 @@ class Cycle:
             part=offer.part,
             fingerprint=item.fingerprint,
             outcome=outcome,
-            frame_digest=digest if outcome != "failed" else None,
+            frame_digest=offer.frame.digest if offer.frame is not None else None,
             reason=reason,
             cycle_id=self.cycle_id,
             seen_at=self.clock(),
         )
 
-    def _analyse_new(self, record: Record, frame: Frame) -> tuple[str, str]:
-        try:
-            record.merge(self.workers.run(process, frame, self.plan, self.cycle_id))
-        except WorkerLost as error:
-            return "failed", str(error)
-        return "stored", ""
-
     def _reanalyse(self, frame_digest: str) -> None:
         """Analyse a stored frame with a model or policy that is new to it."""
-        frame = frame_of(self.store, frame_digest)
         try:
-            record = self.workers.run(process, frame, self.plan, self.cycle_id)
-        except WorkerLost as error:
+            frame = frame_of(self.store, frame_digest)
+        except StoreInvalidated:
+            raise
+        except (StoreError, EngineError) as error:
             lost = lost_analysis(frame_digest, self.plan, str(error))
-            record = record_of(frame, lost, cycle_id=self.cycle_id, now=self.clock())
+            self._keep(failed_runs(lost, cycle_id=self.cycle_id, now=self.clock()))
+            return
+        self._keep(self._analysed(frame))
+
+    def _keep(self, record: Record) -> None:
+        """Store a record; results that break a rule of their table become failed runs."""
         for content in record.files.values():
             self.store.files.put(content)
-        self.store.write(record.rows)
+        try:
+            self.store.write(record.rows)
+        except ConflictError as error:
+            reason = f"its results cannot be stored: {error}"
+            self.store.write(without_results(record, reason, self.cycle_id).rows)
 
-    def _stored(self, digest: str) -> bool:
-        found = self.store.rows("SELECT 1 FROM frames WHERE frame_digest = ?", [digest])
-        return bool(found)
+    def _analysed(self, frame: Frame) -> Record:
+        """What a worker made of a frame; failed runs with the reason where none could."""
+        try:
+            return self.workers.run(process, frame, self.plan, self.cycle_id)
+        except WorkerLost as error:
+            lost = lost_analysis(frame.digest, self.plan, str(error))
+            return record_of(frame, lost, cycle_id=self.cycle_id, now=self.clock())
+
+    def _is_new(self, record: Record, frame: Frame) -> bool:
+        here = any(row["frame_digest"] == frame.digest for row in record.rows.get("frames", ()))
+        sql = "SELECT 1 FROM frames WHERE frame_digest = ?"
+        return not here and not self.store.rows(sql, [frame.digest])
+
+    def _taken_in(self, item: Item) -> bool:
+        sql = "SELECT 1 FROM intake WHERE source = ? AND uri = ? AND fingerprint = ?"
+        return bool(self.store.rows(sql, [self.source.name, item.uri, item.fingerprint]))
+
+    def _taken_in_before(self) -> int:
+        """How many items this very cycle took in before it was interrupted."""
+        sql = "SELECT count(DISTINCT uri) AS n FROM intake WHERE cycle_id = ?"
+        return int(self.store.rows(sql, [self.cycle_id])[0]["n"])
 
     def _known_items(self) -> set[tuple[str, str]]:
-        sql = "SELECT DISTINCT uri, fingerprint FROM intake WHERE source = ? AND cycle_id <> ?"
-        before = self.store.rows(sql, [self.source.name, self.cycle_id])
-        mine = self.store.rows(
-            "SELECT DISTINCT uri, fingerprint FROM intake WHERE cycle_id = ?", [self.cycle_id]
-        )
-        return {(row["uri"], row["fingerprint"]) for row in (*before, *mine)}
-
-    def _parts(self) -> list[tuple[tuple[str, str], int]]:
-        sql = """SELECT uri, fingerprint, count(*) AS parts FROM intake
-                 WHERE source = ? AND cycle_id <> ? GROUP BY ALL"""
-        rows = self.store.rows(sql, [self.source.name, self.cycle_id])
-        return [((row["uri"], row["fingerprint"]), row["parts"]) for row in rows]
+        sql = "SELECT DISTINCT uri, fingerprint FROM intake WHERE source = ?"
+        rows = self.store.rows(sql, [self.source.name])
+        return {(row["uri"], row["fingerprint"]) for row in rows}
 
     def _stale(self) -> list[str]:
         """Frames of this source that a pipeline of the plan has not seen with model and policy."""
@@ -205,7 +219,15 @@ class Cycle:
         ]
         return [row["frame_digest"] for row in self.store.rows(sql, [self.source.name, *keys])]
 
-    def _counts(self, known: int) -> Counts:
+    def _counts(self, listed: set[tuple[str, str]]) -> Counts:
+        """This cycle's intake by outcome; what another took in of the same list is known."""
+        others = """SELECT uri, fingerprint, count(*) AS parts FROM intake
+                    WHERE source = ? AND cycle_id <> ? GROUP BY ALL"""
+        known = sum(
+            row["parts"]
+            for row in self.store.rows(others, [self.source.name, self.cycle_id])
+            if (row["uri"], row["fingerprint"]) in listed
+        )
         sql = "SELECT outcome, count(*) AS n FROM intake WHERE cycle_id = ? GROUP BY outcome"
         by_outcome = {row["outcome"]: row["n"] for row in self.store.rows(sql, [self.cycle_id])}
         return Counts(

@@ -19,3 +19,15 @@ def frame_of(store: Store, frame_digest: str) -> Frame:
     if not rows:
         raise UsageError(f"no stored image {frame_digest!r}: list them with GET /api/images")
     return unpack_frame(store.files.get(rows[0]["pixels_file"]), rows[0])
+
+
+def source_of(store: Store, frame_digest: str) -> str:
+    """The source that a stored frame was first seen in, which says what is normal for it."""
+    rows = store.rows(
+        "SELECT source FROM observations WHERE frame_digest = ? ORDER BY seen_at, observation_id "
+        "LIMIT 1",
+        [frame_digest],
+    )
+    if not rows:
+        raise UsageError(f"no stored image {frame_digest!r}: list them with GET /api/images")
+    return str(rows[0]["source"])

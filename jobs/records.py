@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from engine.frame import Frame, Origin, Pixels
+from engine.frame import Frame, Pixels
 from engine.results import (
     Analysis,
     AnomalyResult,
@@ -66,6 +66,14 @@ def record_of(frame: Frame, analysis: Analysis, *, cycle_id: str, now: datetime)
     return record
 
 
+def failed_runs(analysis: Analysis, *, cycle_id: str, now: datetime) -> Record:
+    """The runs of an analysis that failed before there was a frame to run on."""
+    record = Record()
+    for step in analysis.steps:
+        _run_row(record, analysis.frame_digest, step, cycle_id, now)
+    return record
+
+
 def without_results(record: Record, reason: str, cycle_id: str) -> Record:
     """The same frames and intake with every run failed for `reason`: its rows fit no table."""
     kept = {name: record.rows[name] for name in BEFORE_RUNS if name in record.rows}
@@ -81,14 +89,14 @@ def run_id_of(frame_digest: str, pipeline: str, model_digest: str, policy_digest
     return stable_id("run", frame_digest, pipeline, model_digest, policy_digest)
 
 
-def observation_row(frame_digest: str, origin: Origin, header: str, now: datetime) -> Row:
+def observation_row(frame: Frame, now: datetime) -> Row:
     """The sky context of a frame; the same frame may be seen in several observations."""
-    observation_id = stable_id("observation", frame_digest, *asdict(origin).values())
+    origin = asdict(frame.origin)
     return {
-        "observation_id": observation_id,
-        "frame_digest": frame_digest,
-        **{name.name: getattr(origin, name.name) for name in fields(origin)},
-        "header": header,
+        "observation_id": stable_id("observation", frame.digest, *origin.values()),
+        "frame_digest": frame.digest,
+        **origin,
+        "header": frame.header,
         "seen_at": now,
     }
 
@@ -115,17 +123,29 @@ def _step_record(frame: Frame, step: Step, cycle_id: str, now: datetime) -> Reco
     """One step's rows; a result that cannot be told as rows and pictures is a failure."""
     record = Record()
     try:
-        _step_rows(record, frame, step, cycle_id, now)
+        _result_rows(record, frame, step, now)
     except Exception as error:  # noqa: BLE001  one frame's failure must not stop the cycle
         reason = f"its result cannot be stored ({type(error).__name__}: {error})"
-        failed = replace(step, outcome=Failure(reason, traceback.format_exc(limit=20)))
+        step = replace(step, outcome=Failure(reason, traceback.format_exc(limit=20)))
         record = Record()
-        _step_rows(record, frame, failed, cycle_id, now)
+    _run_row(record, frame.digest, step, cycle_id, now)
     return record
 
 
-def _step_rows(record: Record, frame: Frame, step: Step, cycle_id: str, now: datetime) -> None:
+def _result_rows(record: Record, frame: Frame, step: Step, now: datetime) -> None:
     run_id = run_id_of(frame.digest, step.pipeline, step.model_digest, step.policy_digest)
+    match step.outcome:
+        case CodecResult() as codec:
+            _codec_rows(record, frame, run_id, codec)
+        case CosmicRayResult() as cosmic_rays:
+            _cosmic_ray_rows(record, frame, run_id, cosmic_rays)
+        case AnomalyResult() as anomalies:
+            for detection in anomalies.detections:
+                _detection_rows(record, frame, run_id, anomalies, detection, now)
+
+
+def _run_row(record: Record, frame_digest: str, step: Step, cycle_id: str, now: datetime) -> None:
+    run_id = run_id_of(frame_digest, step.pipeline, step.model_digest, step.policy_digest)
     status, reason, trace = "ok", "", ""
     match step.outcome:
         case Inapplicable(reason=why):
@@ -134,17 +154,10 @@ def _step_rows(record: Record, frame: Frame, step: Step, cycle_id: str, now: dat
             # A failure is kept under its own key, so that a later attempt can still succeed.
             run_id = stable_id(run_id, cycle_id)
             status, reason, trace = "failed", why, where
-        case CodecResult() as codec:
-            _codec_rows(record, frame, run_id, codec)
-        case CosmicRayResult() as cosmic_rays:
-            _cosmic_ray_rows(record, frame, run_id, cosmic_rays)
-        case AnomalyResult() as anomalies:
-            for detection in anomalies.detections:
-                _detection_rows(record, frame, run_id, anomalies, detection, now)
     record.row(
         "runs",
         run_id=run_id,
-        frame_digest=frame.digest,
+        frame_digest=frame_digest,
         pipeline=step.pipeline,
         model_digest=step.model_digest,
         policy_digest=step.policy_digest,

@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 def process(frame: Frame, plan: Plan, cycle_id: str) -> Record:
     """Analyse one frame and turn the result into the rows and files to be stored."""
     analysis = analyse(frame, plan)
-    try:
-        return record_of(frame, analysis, cycle_id=cycle_id, now=datetime.now(UTC))
-    except Exception as error:  # noqa: BLE001  a result that cannot be kept fails its frame alone
-        lost = lost_analysis(frame.digest, plan, f"its results cannot be kept: {error!r}")
-        return record_of(frame, lost, cycle_id=cycle_id, now=datetime.now(UTC))
+    return record_of(frame, analysis, cycle_id=cycle_id, now=datetime.now(UTC))
 
 
 def analyse(frame: Frame, plan: Plan) -> Analysis:
