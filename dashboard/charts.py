@@ -34,12 +34,17 @@ def quality_against_rate(rows: Rows, measure: str, axis: str) -> Any:
     """Chart a quality measure of codec runs over bits per pixel, one point a frame."""
     return (
         alt.Chart(_frame(rows, "bpp", measure, "source", "object_id", "compression_ratio"))
-        .mark_circle(size=70, opacity=0.85)
+        .mark_point(size=70, filled=True, opacity=0.85)
         .encode(
             x=alt.X("bpp:Q", title="rate (bits per pixel)", scale=alt.Scale(zero=False)),
             y=alt.Y(f"{measure}:Q", title=axis, scale=alt.Scale(zero=False)),
-            color=alt.Color("source:N", title="source", scale=alt.Scale(range=PALETTE)),
-            shape=alt.Shape("source:N", title="source"),
+            color=alt.Color(
+                "source:N",
+                title=None,
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(orient="top"),
+            ),
+            shape=alt.Shape("source:N", title=None),
             tooltip=["object_id", "bpp", measure, "compression_ratio"],
         )
         .properties(title=f"{axis} against rate", height=HEIGHT)
@@ -105,6 +110,7 @@ def bin_counts(rows: Rows) -> Any:
             x=alt.X("low:Q", title="stated probability", scale=alt.Scale(domain=[0, 1])),
             x2="high:Q",
             y=alt.Y("n:Q", title="samples (log)", scale=alt.Scale(type="symlog")),
+            y2=alt.datum(0),
             tooltip=["low", "high", "n"],
         )
         .properties(title="Samples in each bin", height=190)
@@ -152,6 +158,7 @@ def p_values(rows: Rows) -> Any:
             x=alt.X("low:Q", title="p-value", scale=alt.Scale(domain=[0, 1])),
             x2="high:Q",
             y=alt.Y("n:Q", title="detections"),
+            y2=alt.datum(0),
             tooltip=["low", "high", "n"],
         )
     )

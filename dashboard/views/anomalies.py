@@ -64,13 +64,14 @@ def _totals(found: list[Row]) -> None:
     said = ask(anomalies.label_counts)
     known = ask(catalogues.summary)
     cards = st.grid(4)
-    cards.metric("Detections", count(sum(numbers.values())), border=True)
-    cards.metric("Candidates", count(numbers.get("candidate", 0)), border=True)
-    cards.metric("Not labelled", count(said["unlabelled"]), border=True)
+    cards.metric("Detections", count(sum(numbers.values())), border=True, height="stretch")
+    cards.metric("Candidates", count(numbers.get("candidate", 0)), border=True, height="stretch")
+    cards.metric("Not labelled", count(said["unlabelled"]), border=True, height="stretch")
     cards.metric(
         "Absent from every catalogue",
         count(known["no_match"]),
         border=True,
+        height="stretch",
         help=f"{known['match']} matched, {known['not_determined']} not determined, "
         f"{known['not_asked']} not asked. A service that failed proves nothing.",
     )

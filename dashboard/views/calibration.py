@@ -57,15 +57,30 @@ def _one_report(report: dict[str, Any]) -> None:
         "ECE",
         number(report["ece"]),
         border=True,
+        height="stretch",
         help=f"{report['ece_bins']} bins, norm {report['ece_norm']}: mean distance between stated "
         "probability and observed frequency. 0 is perfect.",
     )
     cards.metric(
-        "Brier", number(report["brier"]), border=True, help="Mean squared error; 0 is perfect."
+        "Brier",
+        number(report["brier"]),
+        border=True,
+        height="stretch",
+        help="Mean squared error; 0 is perfect.",
     )
-    cards.metric("NLL", number(report["nll"], "nats"), border=True, help="Negative log-likelihood.")
     cards.metric(
-        "AURC", number(report["aurc"]), border=True, help="Area under the risk-coverage curve."
+        "NLL",
+        number(report["nll"], "nats"),
+        border=True,
+        height="stretch",
+        help="Negative log-likelihood.",
+    )
+    cards.metric(
+        "AURC",
+        number(report["aurc"]),
+        border=True,
+        height="stretch",
+        help="Area under the risk-coverage curve.",
     )
     st.caption(
         f"n = {count(report['n'])}, {count(report['positives'])} positives; temperature "

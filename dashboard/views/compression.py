@@ -45,7 +45,7 @@ def show() -> None:
 def _totals() -> None:
     summary = ask(compression.codec_summary)
     cards = st.grid(4)
-    cards.metric("Frames coded", count(summary["runs"]), border=True)
+    cards.metric("Frames coded", count(summary["runs"]), border=True, height="stretch")
     cards.metric(
         "Coded size",
         size(summary["coded_bytes"]),
@@ -53,11 +53,12 @@ def _totals() -> None:
         delta_color="off",
         delta_arrow="off",
         border=True,
+        height="stretch",
         help="Raw = pixels times the bits of a sample as stored; coded = bytes of the file that "
         "decodes back, header included.",
     )
-    cards.metric("Median rate", number(summary["bpp"], "bpp"), border=True)
-    cards.metric("Median PSNR", number(summary["psnr_db"], "dB"), border=True)
+    cards.metric("Median rate", number(summary["bpp"], "bpp"), border=True, height="stretch")
+    cards.metric("Median PSNR", number(summary["psnr_db"], "dB"), border=True, height="stretch")
     for badge in ask(compression.calibration_badges):
         made = made_by(badge["model"], badge["model_digest"], badge["newest_run_at"])
         st.caption(f"{count(badge['runs'])} runs by {made}.")

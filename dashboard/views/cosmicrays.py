@@ -52,10 +52,16 @@ def _totals() -> None:
     summary = ask(cosmicrays.cosmic_ray_summary)
     outcomes = ask(runs.outcomes, "cosmicrays")
     cards = st.grid(4)
-    cards.metric("Frames searched", count(summary["runs"]), border=True)
-    cards.metric("Hits", count(summary["hits"]), border=True, help="Connected groups of pixels.")
-    cards.metric("Flagged pixels", count(summary["flagged_pixels"]), border=True)
-    cards.metric("Not applicable", count(outcomes["not_applicable"]), border=True)
+    cards.metric("Frames searched", count(summary["runs"]), border=True, height="stretch")
+    cards.metric(
+        "Hits",
+        count(summary["hits"]),
+        border=True,
+        height="stretch",
+        help="Connected groups of pixels.",
+    )
+    cards.metric("Flagged pixels", count(summary["flagged_pixels"]), border=True, height="stretch")
+    cards.metric("Not applicable", count(outcomes["not_applicable"]), border=True, height="stretch")
 
 
 def _one_frame(frame_digest: str) -> None:

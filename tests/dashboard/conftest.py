@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from db.store import Store
@@ -28,6 +30,7 @@ def install(store: Store) -> FakeOwner:
 @pytest.fixture(autouse=True)
 def nobody_owns_afterwards() -> Iterator[None]:
     owners.install(None)
+    st.cache_data.clear()
     yield
     owners.install(None)
 
@@ -38,19 +41,28 @@ def empty_owner(tmp_path: Path) -> Iterator[FakeOwner]:
         yield install(store)
 
 
-@pytest.fixture
-def filled_owner(tmp_path: Path) -> Iterator[FakeOwner]:
-    """Over a night of 6 frames, 4 detections on each of the first 5."""
-    with Store.open(tmp_path) as store:
+@pytest.fixture(scope="session")
+def night_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of 6 frames, 4 detections on each of the first 5, that nobody opens."""
+    home = tmp_path_factory.mktemp("night")
+    with Store.open(home) as store:
         fill(store, frames=6, per_frame=4)
+    return home
+
+
+@pytest.fixture
+def filled_owner(night_home: Path, tmp_path: Path) -> Iterator[FakeOwner]:
+    """Over a night of one's own."""
+    home = shutil.copytree(night_home, tmp_path / "home")
+    with Store.open(home) as store:
         yield install(store)
 
 
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A filled store for tests that only look."""
-    with Store.open(tmp_path_factory.mktemp("night")) as store:
-        fill(store, frames=6, per_frame=4)
+@pytest.fixture(scope="session")
+def night(night_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A night for tests that only look."""
+    home = shutil.copytree(night_home, tmp_path_factory.mktemp("looked-at") / "home")
+    with Store.open(home) as store:
         yield store
 
 
@@ -65,7 +77,7 @@ def open_page() -> Open:
     """Open one page of the app by its file name, with query parameters."""
 
     def open_it(name: str, **query: Any) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60).run()
+        app = AppTest.from_file(str(APP), default_timeout=60)
         app.switch_page(f"views/{name}.py")
         for key, value in query.items():
             app.query_params[key] = value

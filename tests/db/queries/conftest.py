@@ -15,7 +15,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A filled store that tests only read: 6 frames, 4 detections on each of the first 5."""
     with Store.open(tmp_path_factory.mktemp("night")) as opened:
