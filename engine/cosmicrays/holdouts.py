@@ -40,11 +40,15 @@ STIS_READ_NOISE_E = 5.5
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """A frame in electrons with its cosmic-ray truth; `ignore` pixels are left out of figures."""
+    """A frame in electrons with its cosmic-ray truth; `ignore` pixels are left out of figures.
+
+    `clean` is the same field without hits: before injection, or the pair's combination.
+    """
 
     dataset: str
     name: str
     pixels: Pixels = field(repr=False)
+    clean: Pixels = field(repr=False)
     truth: Mask = field(repr=False)
     ignore: Mask = field(repr=False)
     read_noise_e: float
@@ -95,6 +99,7 @@ def stis_pair(folder: Path) -> Iterator[LabelledFrame]:
                 dataset="stis_pair",
                 name=f"stis_pair {letter}",
                 pixels=pair[letter].astype(np.float32),
+                clean=pair["clean"].astype(np.float32),
                 truth=pair[f"mask_{letter}"].astype(bool),
                 ignore=pair[f"ignore_{letter}"].astype(bool),
                 read_noise_e=STIS_READ_NOISE_E,
@@ -110,6 +115,7 @@ def _injected(
         dataset=dataset,
         name=name,
         pixels=add_charge(rng, base.pixels, charge),
+        clean=base.pixels,
         truth=truth,
         ignore=(ambiguous | base.ignore) & ~truth,
         read_noise_e=base.read_noise_e,

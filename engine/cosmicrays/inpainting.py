@@ -18,8 +18,9 @@ def inpaint(pixels: Pixels, replace: Mask, unusable: Mask | None = None) -> Pixe
 
     `pixels` float32 (H, W); `replace` bool (H, W), the pixels to fill; `unusable` bool (H, W), more
     pixels that no value may be taken from. The window grows from 3x3 to 17x17 until it holds three
-    good pixels; farther from any, the nearest good pixel is copied. Raises ValueError when no pixel
-    is good.
+    good pixels; farther from any, the nearest good pixel is copied. The median restored the flux
+    under hits better than linear interpolation on every hold-out (`skysieve bench cosmicrays`).
+    Raises ValueError when no pixel is good.
     """
     good = ~replace if unusable is None else ~(replace | unusable)
     if not good.any():

@@ -29,8 +29,8 @@ class TrainingPlan:
     """How long and how fast to train; the defaults are those of the plain network.
 
     `kl_pixels` is N in BCE + beta * KL / N; it counts every training pixel, of the plain network
-    too where the means come from one. `precision` is that of the convolutions; bfloat16 is fast only
-    on processors that have it and for widths that are multiples of 16.
+    too where the means come from one. `precision` is that of the convolutions; bfloat16 is
+    fast only on processors that have it and for widths that are multiples of 16.
     """
 
     steps: int = 2400

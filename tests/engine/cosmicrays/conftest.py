@@ -58,9 +58,7 @@ def make_frame() -> Callable[..., Frame]:
 
 
 @pytest.fixture
-def tiny_weights(
-    tmp_path: Path, plain_net: UNet2Sigmoid, bayesian_net: UNet2SigmoidVI
-) -> Path:
+def tiny_weights(tmp_path: Path, plain_net: UNet2Sigmoid, bayesian_net: UNet2SigmoidVI) -> Path:
     """A weights folder with untrained networks of both kinds."""
     for name, net in (("cosmicrays-unet", plain_net), ("cosmicrays-vi", bayesian_net)):
         digest = save_net(net, tmp_path / f"{name}.safetensors")

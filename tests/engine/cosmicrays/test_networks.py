@@ -109,9 +109,7 @@ def test_draws_spread_as_the_posterior_says(bayesian_net: UNet2SigmoidVI) -> Non
     torch.testing.assert_close(drawn.std(0), layer.sigma.detach(), rtol=0.08, atol=0)
 
 
-def test_evaluation_uses_the_means(
-    bayesian_net: UNet2SigmoidVI, plain_net: UNet2Sigmoid
-) -> None:
+def test_evaluation_uses_the_means(bayesian_net: UNet2SigmoidVI, plain_net: UNet2Sigmoid) -> None:
     x = torch.randn(1, 1, 8, 8)
     torch.testing.assert_close(bayesian_net(x), plain_net(x))
     torch.testing.assert_close(bayesian_net.at_mean()(x), plain_net(x))

@@ -1,0 +1,170 @@
+"""`skysieve clean` on small FITS files, read back as a user would."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+from typer.testing import CliRunner
+
+from engine.errors import ModelError
+from engine.frame import Origin
+from engine.reading import read_frames
+from jobs.cli.app import app
+from jobs.cli.cosmicrays import clean
+from jobs.errors import UsageError
+
+NAMES = ["SCI", "MASK", "PROB", "ENTROPY", "MI", "DQ"]
+HIT = (slice(20, 27), 30)
+
+
+def exposure(seed: int = 0) -> np.ndarray:
+    """64 x 48 pixels of sky at 100 electrons with one bright vertical track and one dead pixel."""
+    pixels = np.random.default_rng(seed).normal(100, 11, (64, 48)).astype(np.float32)
+    pixels[HIT] += 1200
+    pixels[5, 5] = np.nan
+    return pixels
+
+
+def header() -> fits.Header:
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = [150.0, 2.0], [24, 32], [-1e-4, 1e-4]
+    cards = wcs.to_header()
+    cards["BUNIT"], cards["OBJECT"] = "electron", "somewhere"
+    return cards
+
+
+@pytest.fixture
+def one_chip(tmp_path: Path) -> Path:
+    path = tmp_path / "one.fits"
+    fits.PrimaryHDU(exposure(), header()).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize("method", ["vi", "unet"])
+def test_one_chip_gives_the_six_extensions(one_chip: Path, tmp_path: Path, method: str) -> None:
+    out = tmp_path / "clean.fits"
+    clean(one_chip, out, method=method, samples=3)  # type: ignore[arg-type]
+    with fits.open(out) as units:
+        assert [unit.name for unit in units[1:]] == NAMES
+        science, mask, quality = units["SCI"].data, units["MASK"].data, units["DQ"].data
+        assert mask[HIT].all()
+        assert abs(science[HIT].mean() - 100) < 15
+        assert (quality[HIT] & 4096 == 4096).all()
+        assert quality[5, 5] == 1
+        assert mask[5, 5] == 0
+        untouched = (mask == 0) & np.isfinite(science)
+        assert np.array_equal(science[untouched], exposure()[untouched])
+        assert (units["MI"].data <= units["ENTROPY"].data).all()
+        assert np.array_equal(mask == 1, units["PROB"].data > 0.5)
+
+
+def test_header_and_wcs_are_kept(one_chip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.fits"
+    clean(one_chip, out, method="unet")
+    with fits.open(out) as units:
+        assert units["SCI"].header["OBJECT"] == "somewhere"
+        assert units[0].header["CRMETHOD"] == "unet"
+        for name in NAMES:
+            centre = WCS(units[name].header).pixel_to_world(23, 31)
+            assert centre.ra.deg == pytest.approx(150.0)
+            assert centre.dec.deg == pytest.approx(2.0)
+
+
+def test_the_cleaned_file_reads_back_as_one_frame(one_chip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.fits"
+    clean(one_chip, out, method="unet")
+    (frame,) = read_frames(out, source="test").frames
+    assert isinstance(frame.origin, Origin)
+    assert frame.unit == "electron"
+    assert frame.pixels[HIT].max() < 200
+
+
+def test_every_chip_is_cleaned_and_numbered(tmp_path: Path) -> None:
+    path, out = tmp_path / "two.fits", tmp_path / "clean.fits"
+    chips = [fits.ImageHDU(exposure(k), header(), name="SCI", ver=k) for k in (1, 2)]
+    fits.HDUList([fits.PrimaryHDU(), *chips]).writeto(path)
+    clean(path, out, method="unet")
+    with fits.open(out) as units:
+        found = [(unit.name, unit.ver) for unit in units[1:]]
+        assert found == [(name, number) for number in (1, 2) for name in NAMES]
+        assert units["MASK", 2].data[HIT].all()
+        assert not np.array_equal(units["SCI", 1].data, units["SCI", 2].data)
+
+
+def test_the_same_seed_gives_the_same_file(one_chip: Path, tmp_path: Path) -> None:
+    first, again, other = (tmp_path / f"{name}.fits" for name in ("first", "again", "other"))
+    clean(one_chip, first, samples=2, seed=4)
+    clean(one_chip, again, samples=2, seed=4)
+    clean(one_chip, other, samples=2, seed=5)
+    assert first.read_bytes() == again.read_bytes()
+    assert first.read_bytes() != other.read_bytes()
+
+
+def test_lacosmic_states_no_probability(one_chip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.fits"
+    clean(one_chip, out, method="lacosmic")
+    with fits.open(out) as units:
+        assert units["MASK"].data[HIT].all()
+        assert units["MASK"].data.mean() < 0.02
+        for name in ("PROB", "ENTROPY", "MI"):
+            assert np.isnan(units[name].data).all()
+
+
+def test_deepcr_missing_names_the_extra(
+    one_chip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None
+
+    monkeypatch.setattr(importlib.util, "find_spec", absent)
+    with pytest.raises(ModelError, match=r"pip install 'skysieve\[deepcr\]'"):
+        clean(one_chip, tmp_path / "clean.fits", method="deepcr")
+    assert not (tmp_path / "clean.fits").exists()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("learned_models") is None,
+    reason="deepCR is not installed: pip install 'skysieve[deepcr]'",
+)
+def test_deepcr_finds_the_hit(one_chip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.fits"
+    clean(one_chip, out, method="deepcr")
+    with fits.open(out) as units:
+        assert units["MASK"].data[HIT].all()
+        assert units[0].header["CRMODEL"] == "deepCR ACS-WFC"
+
+
+def test_a_chip_that_does_not_apply_is_skipped_and_named(tmp_path: Path) -> None:
+    path, out = tmp_path / "mixed.fits", tmp_path / "clean.fits"
+    flat = fits.ImageHDU(np.ones((32, 32), np.float32), name="FLAT")
+    fits.HDUList([fits.PrimaryHDU(exposure(), header()), flat]).writeto(path)
+    arguments = ["clean", str(path), "--out", str(out), "--method", "unet", "--json"]
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 0
+    facts = json.loads(answer.stdout)
+    assert facts["chips"] == 1
+    assert list(facts["skipped"]) == ["FLAT"]
+    assert "need pixel noise" in facts["skipped"]["FLAT"]
+
+
+def test_nothing_to_clean_is_an_error(tmp_path: Path) -> None:
+    path, out = tmp_path / "flat.fits", tmp_path / "clean.fits"
+    fits.PrimaryHDU(np.ones((32, 32), np.float32)).writeto(path)
+    with pytest.raises(UsageError, match="can be cleaned"):
+        clean(path, out)
+    assert not out.exists()
+
+
+def test_the_input_is_never_overwritten(one_chip: Path) -> None:
+    before = one_chip.read_bytes()
+    with pytest.raises(UsageError, match="is the input itself"):
+        clean(one_chip, one_chip)
+    assert one_chip.read_bytes() == before

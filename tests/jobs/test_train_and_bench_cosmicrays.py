@@ -1,0 +1,67 @@
+"""`skysieve train cosmicrays` and `skysieve bench cosmicrays`, on a little of everything."""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.cards import read_card
+from engine.cosmicrays import curriculum, publishing
+from engine.cosmicrays.holdouts import simulated_holdout
+from jobs.bench import cosmicrays as bench
+from jobs.cli.cosmicrays import train_cosmicrays
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Three fields to train on, two small frames to measure on, no real images."""
+    monkeypatch.delenv("SKYSIEVE_DATA", raising=False)
+    monkeypatch.setenv("SKYSIEVE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    few = functools.partial(curriculum.training_source, fields=3)
+    monkeypatch.setattr(curriculum, "training_source", few)
+    small = functools.partial(simulated_holdout, frames=2, size=64)
+    monkeypatch.setattr(publishing, "simulated_holdout", small)
+    monkeypatch.setattr(bench, "simulated_holdout", small)
+
+
+@pytest.mark.slow
+def test_training_writes_weights_that_the_next_stage_starts_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "weights"
+    train_cosmicrays(steps=2, seed=5, out=out, as_json=True)
+    assert json.loads(capsys.readouterr().out)["steps"] == 2
+    train_cosmicrays(bayesian=True, steps=1, seed=5, out=out, as_json=True)
+    plain, bayesian = read_card("cosmicrays-unet", out), read_card("cosmicrays-vi", out)
+    assert plain.command == "skysieve train cosmicrays --steps 2 --seed 5"
+    assert bayesian.command == "skysieve train cosmicrays --bayesian --steps 1 --seed 5"
+    assert (plain.seed, plain.architecture["bayesian"]) == (5, False)
+    assert bayesian.architecture["bayesian"] is True
+    assert "Hits simulated" in plain.data
+    assert set(plain.metrics) & {"holdout-cr", "stis_pair"} == {"holdout-cr"}
+    assert (out / "cosmicrays-vi.safetensors").stat().st_size < 1_000_000
+
+
+def test_the_bench_writes_what_it_returns(tmp_path: Path) -> None:
+    out = tmp_path / "cosmicrays.json"
+    figures = bench.bench_cosmicrays(out, data=None, seed=1, now=NOW, samples=2)
+    document = json.loads(out.read_text())
+    assert document["bench"] == "cosmicrays"
+    assert document["date"].startswith("2026-01-02T03:04:05")
+    assert document["digests"]["vi_2_samples"] == read_card("cosmicrays-vi").digest
+    assert document["figures"]["holdout-cr"].keys() == figures["holdout-cr"].keys()
+    assert {"unet", "vi_2_samples", "unet_8_views", "lacosmic"} <= set(figures["holdout-cr"])
+    assert "stis_pair" not in figures
+
+
+def test_a_view_turned_and_turned_back_is_itself() -> None:
+    frame = next(simulated_holdout(None, frames=1, size=64))
+    mean = bench._eight_views(lambda one: one.pixels)(frame)
+    assert mean == pytest.approx(frame.pixels, rel=1e-5)
