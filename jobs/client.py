@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from jobs.errors import OwnerError
+from jobs.errors import OwnerError, OwnerGone
 
 Answer = dict[str, Any]
 POLL_S = 0.3
@@ -37,7 +37,7 @@ class Client:
                 method, f"{self.address}/api/{path}", timeout=self._timeout_s, **options
             )
         except requests.RequestException as error:
-            raise OwnerError(
+            raise OwnerGone(
                 f"the owner of the store at {self.address} does not answer ({error}): is it still "
                 "running?"
             ) from error
@@ -66,13 +66,17 @@ class Client:
                 return
 
     def request(
-        self, path: str, body: Mapping[str, Any], follow: Callable[[Answer], None]
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        follow: Callable[[Answer], None],
+        request_id: str | None = None,
     ) -> Answer:
         """Ask for something that takes a while, follow it to its end, and return how it ended.
 
         The request carries its own id, so that asking again after a lost answer asks once.
         """
-        request_id = str(uuid.uuid4())
+        request_id = request_id or str(uuid.uuid4())
         row = self.post(path, {**body, "request_id": request_id})
         while row["state"] not in ENDED:
             time.sleep(POLL_S)

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 Request = dict[str, Any]
 Carrier = Callable[[Request], Mapping[str, Any]]
 POLL_S = 0.5
+CYCLES = ("scan", "upload", "analyze")
 
 
 class RequestCancelled(JobError):
@@ -59,17 +60,16 @@ class Dispatcher:
         """Look at the queue now."""
         self._wake.set()
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def stop(self) -> None:
         """Take no further request; one that is running is left to be taken up again."""
         self._stop.set()
         self._wake.set()
+
+    def join(self, timeout_s: float = 5.0) -> None:
+        """Wait for the threads, whose calls to workers have been ended."""
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(timeout_s)
-
-    @property
-    def closing(self) -> bool:
-        return self._stop.is_set()
 
     def _work(self) -> None:
         while not self._stop.is_set():
@@ -109,7 +109,8 @@ class Dispatcher:
     def _note(self, request: Request, trace: str) -> None:
         """Keep a traceback in the history, where the Jobs page shows it."""
         try:
-            add_event(self._store, request["request_id"], "traceback", trace, self._clock())
+            cycle_id = request["request_id"] if request["kind"] in CYCLES else None
+            add_event(self._store, cycle_id, "traceback", trace, self._clock())
         except StoreError:
             log.exception("the traceback of request %s cannot be kept", request["request_id"])
 

@@ -5,6 +5,7 @@ JobError
 ├── SourceError        a source cannot be read or does not exist
 ├── ServiceError       a catalogue or archive failed, timed out or answered nonsense
 ├── OwnerError         the store's owner cannot be reached, or refused
+│   └── OwnerGone      it does not answer, or ended in between
 └── UsageError         a command was asked for something that cannot be
 """
 
@@ -27,6 +28,10 @@ class ServiceError(JobError):
 
 class OwnerError(JobError):
     """The owner of the store cannot be reached, or refused the request."""
+
+
+class OwnerGone(OwnerError):
+    """The owner of the store does not answer, or ended in between."""
 
 
 class UsageError(JobError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 from db import cycles, labels, schedules
 from db import requests as queue
+from db.errors import StoreInvalidated
 from db.store import Store
 from jobs.carriers import Carriers
 from jobs.catalogues import catalogues
@@ -20,13 +22,14 @@ from jobs.dispatcher import Dispatcher
 from jobs.errors import JobError, UsageError
 from jobs.intake_checks import check_upload
 from jobs.pool import Workers, open_workers
-from jobs.scheduler import Schedules
+from jobs.scheduler import Schedules, check_interval
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
 from jobs.sources import open_source
 
 log = logging.getLogger(__name__)
 EXIT_INVALIDATED = 70
+DRAIN_POLL_S = 0.2
 _current: Owner | None = None
 
 
@@ -41,10 +44,17 @@ def install(owner: Owner | None) -> None:
     _current = owner
 
 
-def start(settings: Settings) -> Owner:
-    """Open the store and start queue, schedules and workers. Raises StoreLocked if it is owned."""
+def start(settings: Settings, *, takes_turns: bool = True) -> Owner:
+    """Open the store and start queue, schedules and workers. Raises StoreLocked if it is owned.
+
+    An owner that is one for a single command `takes_turns` of the schedules not at all.
+    """
     owner = Owner(settings)
-    owner.start()
+    try:
+        owner.start(takes_turns=takes_turns)
+    except BaseException:
+        owner.close()
+        raise
     install(owner)
     return owner
 
@@ -56,25 +66,29 @@ class Owner:
         self.settings = settings
         self.started_at = _now()
         self.token = settings.token or uuid.uuid4().hex
-        self.store = Store.open(settings.home, memory_limit=settings.memory_limit)
         self._workers: Workers = open_workers(
             settings.workers, settings.frame_timeout_s, settings.cluster
         )
+        try:
+            self.store = Store.open(settings.home, memory_limit=settings.memory_limit)
+        except BaseException:
+            self._workers.close()
+            raise
         carriers = Carriers(self.store, self._workers, catalogues(settings), settings, _now)
         self._dispatcher = Dispatcher(
             self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
         )
         self._schedules = Schedules(self.store, self._enqueue_scheduled)
-        self._invalidations = 0
         self._close_lock = threading.Lock()
         self._closed = False
 
-    def start(self) -> None:
+    def start(self, *, takes_turns: bool = True) -> None:
         """Take up interrupted work and begin the schedules."""
         schedules_from(self.settings, self.store, _now())
         cycles.close_interrupted(self.store, _now())
         self._dispatcher.start()
-        self._schedules.start()
+        if takes_turns:
+            self._schedules.start()
 
     def close(self) -> None:
         """Stop everything and let the store go; work that was interrupted goes on next time."""
@@ -83,11 +97,18 @@ class Owner:
                 return
             self._closed = True
         self._schedules.close()
+        self._dispatcher.stop()
         self._workers.close()
-        self._dispatcher.close()
+        self._dispatcher.join()
         self.store.close()
         if current() is self:
             install(None)
+
+    def drain(self) -> None:
+        """Wait until all that was asked since the start has ended."""
+        sql = """SELECT 1 FROM requests WHERE state IN ('queued', 'running') AND asked_at >= ?"""
+        while self.store.rows(sql, [self.started_at]):
+            time.sleep(DRAIN_POLL_S)
 
     # What pages and the API ask for.
 
@@ -139,6 +160,7 @@ class Owner:
     def add_schedule(self, source: str, every_s: float, limit: int | None = None) -> str:
         """Scan `source` every `every_s` seconds from now on; returns the schedule's id."""
         open_source(source, max_pixels=self.settings.max_pixels)
+        check_interval(every_s)
         schedule_id = uuid.uuid4().hex
         schedules.put_schedule(
             self.store, schedule_id=schedule_id, source=source, every_s=every_s,
@@ -157,6 +179,8 @@ class Owner:
     ) -> None:
         """Change what is given, keep the rest. Raises UsageError when there is no such schedule."""
         row = self._schedule(schedule_id)
+        if every_s is not None:
+            check_interval(every_s)
         schedules.put_schedule(
             self.store,
             schedule_id=schedule_id,
@@ -224,10 +248,12 @@ class Owner:
 
     def _store_invalidated(self) -> None:
         """DuckDB gave the instance up (a full disk): once it is reopened, twice we end."""
-        self._invalidations += 1
-        log.error("the store was invalidated (%d)", self._invalidations)
-        if self._invalidations > 1:
+        try:
+            self.store.rows("SELECT 1")
+        except StoreInvalidated as error:
+            log.critical("the store cannot be used any more, so its owner ends: %s", error)
             os._exit(EXIT_INVALIDATED)
+        log.error("the store was invalidated and opened again")
 
 
 def _now() -> datetime:

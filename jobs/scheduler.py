@@ -13,8 +13,19 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from db.cycles import add_event
 from db.schedules import list_schedules
 from db.store import Store
+from jobs.errors import UsageError
 
+TURN = "schedule"
+LONGEST_S = 366 * 86_400.0
 Enqueue = Callable[[str, dict[str, Any], str, str], object]
+
+
+def check_interval(every_s: float) -> None:
+    """Raise UsageError unless a schedule can come round in this many seconds."""
+    if not 1 <= every_s <= LONGEST_S:
+        raise UsageError(
+            f"a schedule comes round every 1 to {LONGEST_S:.0f} seconds, got {every_s!r}"
+        )
 
 
 class Schedules:
@@ -62,11 +73,12 @@ class Schedules:
 
     def run_now(self, schedule_id: str, request_id: str) -> None:
         """Ask for this schedule's scan at once; its rhythm stays as it is."""
-        self._ask(schedule_id, request_id)
+        self._ask(schedule_id, request_id, asked_by="run now")
 
     def _next_turn(self, row: dict[str, Any]) -> datetime:
-        sql = "SELECT max(started_at) AS last FROM cycles WHERE schedule_id = ?"
-        last = self._store.rows(sql, [row["schedule_id"]])[0]["last"] or row["created_at"]
+        sql = """SELECT max(asked_at) AS last FROM requests WHERE asked_by = ?
+                 AND json_extract_string(payload, '$.schedule_id') = ?"""
+        last = self._store.rows(sql, [TURN, row["schedule_id"]])[0]["last"] or row["created_at"]
         due: datetime = last + timedelta(seconds=row["every_s"])
         return max(datetime.now(UTC), due)
 
@@ -77,9 +89,9 @@ class Schedules:
             message = f"schedule {schedule_id}: its last scan is still going, this turn is skipped"
             add_event(self._store, None, "skipped", message, datetime.now(UTC))
             return
-        self._ask(schedule_id, str(uuid.uuid4()))
+        self._ask(schedule_id, str(uuid.uuid4()), asked_by=TURN)
 
-    def _ask(self, schedule_id: str, request_id: str) -> None:
+    def _ask(self, schedule_id: str, request_id: str, *, asked_by: str) -> None:
         for row in list_schedules(self._store):
             if row["schedule_id"] == schedule_id:
                 payload = {
@@ -87,7 +99,7 @@ class Schedules:
                     "limit": row["frame_limit"],
                     "schedule_id": schedule_id,
                 }
-                self._enqueue("scan", payload, request_id, "schedule")
+                self._enqueue("scan", payload, request_id, asked_by)
 
     def _note_trouble(self, event: JobExecutionEvent) -> None:
         trouble = getattr(event, "exception", None) or "missed"

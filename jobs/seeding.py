@@ -9,6 +9,7 @@ from db import schedules
 from db.store import Store
 from jobs.errors import SettingsError
 from jobs.ids import stable_id
+from jobs.scheduler import check_interval
 from jobs.settings import Settings
 from jobs.sources import open_source
 
@@ -25,13 +26,14 @@ def schedules_from(settings: Settings, store: Store, now: datetime) -> None:
     present = {row["schedule_id"] for row in schedules.list_schedules(store)}
     for entry in filter(None, (part.strip() for part in settings.schedule.split(";"))):
         match = ENTRY.match(entry)
-        if match is None or float(match["seconds"]) <= 0:
+        if match is None:
             raise SettingsError(
                 f"SKYSIEVE_SCHEDULE: expected 'SOURCE every SECONDS; ...', got {entry!r}"
             )
-        open_source(match["source"], max_pixels=settings.max_pixels)
         schedule_id = stable_id("schedule", match["source"])
         if schedule_id not in present:
+            open_source(match["source"], max_pixels=settings.max_pixels)
+            check_interval(float(match["seconds"]))
             schedules.put_schedule(
                 store, schedule_id=schedule_id, source=match["source"],
                 every_s=float(match["seconds"]), frame_limit=None, paused=False, now=now,

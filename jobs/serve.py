@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs.access import living_owner
 from jobs.errors import OwnerError, UsageError
 from jobs.owner_file import read_owner
 from jobs.server import owning
@@ -76,9 +77,10 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _refuse_if_owned(settings: Settings) -> None:
-    card = read_owner(settings.home)
-    if card is not None:
+    client = living_owner(settings)
+    if client is not None:
+        client.close()
         raise OwnerError(
-            f"the store in {settings.home} is already served at {card.address} by process "
-            f"{card.pid}: open that, or stop it first"
+            f"the store in {settings.home} is already served at {client.address}: open that, or "
+            "stop it first"
         )

@@ -35,12 +35,14 @@ def announced(owner: Owner, address: str) -> Iterator[None]:
 
 
 @contextmanager
-def owning(settings: Settings, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Owner]:
+def owning(
+    settings: Settings, *, host: str = "127.0.0.1", port: int = 0, takes_turns: bool = True
+) -> Iterator[Owner]:
     """Own the store and serve its API while inside. Raises StoreLocked if another owns it."""
-    owner = ownership.start(settings)
+    owner = ownership.start(settings, takes_turns=takes_turns)
     try:
-        listener = socket.create_server((host, port))
-        address = f"http://{host}:{listener.getsockname()[1]}"
+        listener = _listen(host, port)
+        address = address_of(host, listener.getsockname()[1])
         app = Starlette(routes=routes(lambda: owner, beyond_loopback=not is_loopback(host)))
         config = uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False)
         server = uvicorn.Server(config)
@@ -56,6 +58,21 @@ def owning(settings: Settings, *, host: str = "127.0.0.1", port: int = 0) -> Ite
             listener.close()
     finally:
         owner.close()
+
+
+def address_of(host: str, port: int) -> str:
+    """The address of a server as a URL; a bare IPv6 address needs brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OwnerError(
+            f"cannot listen on {host}, port {port} ({error.strerror}): choose another with --port"
+        ) from error
 
 
 def _wait_until_started(server: uvicorn.Server, thread: threading.Thread) -> None:

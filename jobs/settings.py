@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     The environment wins over the file, so that one command can be run otherwise for once.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SKYSIEVE_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="SKYSIEVE_", env_ignore_empty=True, extra="forbid")
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("skysieve")),
@@ -119,5 +119,6 @@ def change_setting(settings: Settings, name: str, value: str) -> Settings:
         kept[name] = value
     load_settings(**{**kept, "home": settings.home})
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
     path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     return load_settings(home=settings.home)

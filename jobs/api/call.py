@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from jobs.errors import UsageError
 
 MAX_PAGE = 500
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Call:
             return {}
         try:
             document = json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"the body is not JSON ({error}): send a JSON object") from error
         if not isinstance(document, dict):
             raise UsageError("the body must be a JSON object, such as {}")
@@ -46,8 +48,9 @@ class Call:
         value = self.json().get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < low:
-            raise UsageError(f"{name} must be a number of at least {low:g}, got {value!r}")
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if not plain or not low <= value <= LARGEST:
+            raise UsageError(f"{name} must be a number from {low:g} to {LARGEST:g}, got {value!r}")
         return float(value)
 
     def count(self, name: str, *, low: int = 1) -> int | None:
@@ -68,7 +71,7 @@ class Call:
     def limit(self) -> int:
         """How many rows a page may have."""
         text = self.query.get("limit", "50")
-        if not text.isdecimal() or not 1 <= int(text) <= MAX_PAGE:
+        if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_PAGE:
             raise UsageError(f"limit must be a number from 1 to {MAX_PAGE}, got {text!r}")
         return int(text)
 

@@ -194,7 +194,8 @@ def query(owner: Owner, call: Call) -> Answer:
     """Answer one reading SQL statement."""
     (sql,) = call.required("sql")
     table = read_only(owner.store, sql)
-    return {"columns": table.column_names, "rows": table.to_pylist()}
+    truncated = (table.schema.metadata or {}).get(b"truncated") == b"true"
+    return {"columns": table.column_names, "rows": table.to_pylist(), "truncated": truncated}
 
 
 def export(owner: Owner, call: Call) -> Content:  # noqa: ARG001
@@ -250,6 +251,11 @@ def runs(owner: Owner, call: Call) -> Answer:
 def models(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
     """The models that results were made with."""
     return {"rows": history.models(owner.store), "next": None}
+
+
+def nothing(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """Say that there is no such route."""
+    raise NotThere(f"no route /api/{call.path['rest']}")
 
 
 def _page(page: Page) -> Answer:

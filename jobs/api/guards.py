@@ -11,14 +11,16 @@ from starlette.requests import Request
 from jobs.errors import JobError
 
 SAFE_METHODS = ("GET", "HEAD")
+OWN_PAGES = "only this server's own pages and scripts may change something"
 
 
 class Refused(JobError):
     """The caller may not do this."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, hint: str) -> None:
         super().__init__(message)
         self.status = status
+        self.hint = hint
 
 
 def is_loopback(host: str) -> bool:
@@ -37,13 +39,17 @@ def check_caller(request: Request, *, token: str, beyond_loopback: bool) -> None
     A Host that is not this machine is a rebound name, an Origin other than the Host is another
     site's page: both are refused. Beyond loopback every call must carry the token.
     """
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    host = _host_of(f"//{request.headers.get('host', '')}")
     if not beyond_loopback and not is_loopback(host):
-        raise Refused(403, f"foreign Host {host!r}: call this server as 127.0.0.1 or localhost")
+        raise Refused(403, f"foreign Host {host!r}", "call this server as 127.0.0.1 or localhost")
     if request.method not in SAFE_METHODS:
         _check_origin(request)
     if beyond_loopback and not _bears(request, token):
-        raise Refused(401, "this server listens beyond loopback: send Authorization: Bearer TOKEN")
+        raise Refused(
+            401,
+            "this server listens beyond loopback, so that every call needs the token",
+            "send Authorization: Bearer TOKEN, with the token of owner.json",
+        )
 
 
 def _check_origin(request: Request) -> None:
@@ -51,10 +57,17 @@ def _check_origin(request: Request) -> None:
     if origin is None:
         site = request.headers.get("sec-fetch-site", "same-origin")
         if site not in ("same-origin", "none"):
-            raise Refused(403, f"a {site} page may not change anything here")
+            raise Refused(403, f"a {site} page may not change anything here", OWN_PAGES)
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
-        raise Refused(403, f"foreign Origin {origin!r}: only this server's own pages may do this")
+    if origin.partition("://")[2] != request.headers.get("host"):
+        raise Refused(403, f"foreign Origin {origin!r}", OWN_PAGES)
+
+
+def _host_of(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _bears(request: Request, token: str) -> bool:

@@ -19,7 +19,7 @@ from engine.errors import EngineError
 from jobs.api import endpoints
 from jobs.api.call import Call
 from jobs.api.guards import Refused, check_caller
-from jobs.errors import JobError
+from jobs.errors import JobError, OwnerError
 from jobs.owner import Owner
 
 log = logging.getLogger(__name__)
@@ -50,22 +50,25 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/api/runs", endpoints.runs),
     ("GET", "/api/models", endpoints.models),
 )
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def routes(owner_of: Callable[[], Owner], *, beyond_loopback: bool = False) -> list[Route]:
-    """All routes for the owner that `owner_of` gives."""
-    return [
+    """All routes for the owner that `owner_of` gives; whatever else is below /api is refused."""
+    known = [
         Route(path, _answering(endpoint, owner_of, beyond_loopback), methods=[method])
         for method, path, endpoint in TABLE
     ]
+    refuse = _answering(endpoints.nothing, owner_of, beyond_loopback)
+    return [*known, Route("/api/{rest:path}", refuse, methods=list(METHODS))]
 
 
 def _answering(
     endpoint: Endpoint, owner_of: Callable[[], Owner], beyond_loopback: bool
 ) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        owner = owner_of()
         try:
+            owner = owner_of()
             check_caller(request, token=owner.token, beyond_loopback=beyond_loopback)
             is_upload = endpoint is endpoints.upload
             most = owner.settings.max_upload_bytes if is_upload else MAX_JSON_BYTES
@@ -78,6 +81,9 @@ def _answering(
             return _response(await run_in_threadpool(endpoint, owner, call))
         except (JobError, StoreError, EngineError) as error:
             return _refusal(error)
+        except Exception as error:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return _broken(error)
 
     return answer
 
@@ -87,7 +93,7 @@ async def _bounded_body(request: Request, most: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > most:
-            raise Refused(413, f"the body has more than {most:,} bytes: send less")
+            raise Refused(413, f"the body has more than {most:,} bytes", "send less at once")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -119,14 +125,21 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def _broken(error: Exception) -> JSONResponse:
+    hint = "this is a fault of skysieve: please report it with what its log says"
+    return JSONResponse({"error": f"{type(error).__name__}: {error}", "hint": hint}, 500)
+
+
 def _refusal(error: Exception) -> JSONResponse:
     status, hint = 400, "read what was expected, change the call and send it again"
     if isinstance(error, Refused):
-        status, hint = error.status, "see the server's own address and owner.json for the token"
+        status, hint = error.status, error.hint
     elif isinstance(error, endpoints.NotThere):
         status, hint = 404, "list what there is with the route without the id"
     elif isinstance(error, QueryRefused):
         hint = "send one SELECT over the tables that `SHOW TABLES` lists"
+    elif isinstance(error, OwnerError):
+        status, hint = 503, "wait a moment, then send it again"
     elif isinstance(error, StoreInvalidated):
         log.error("the store was invalidated: %s", error)
         status, hint = 503, "free some disk space, then send it again"

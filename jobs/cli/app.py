@@ -53,7 +53,7 @@ def main() -> None:
     """Run a command; an expected error ends it with one line on stderr and status 1."""
     try:
         app()
-    except (EngineError, JobError, StoreError) as error:
+    except (EngineError, JobError, StoreError, OSError) as error:
         print(f"skysieve: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

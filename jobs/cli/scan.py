@@ -33,7 +33,7 @@ def scan(
     as_json: AsJson = False,
 ) -> None:
     """Take in what a source has, analyse it, and account for every item."""
-    from jobs.access import store_access
+    from jobs.access import request
     from jobs.errors import UsageError
     from jobs.settings import load_settings
 
@@ -45,8 +45,7 @@ def scan(
         _calibrate(settings, source)
     body = {"source": source, "limit": limit, "aggressive": aggressive}
     while True:
-        with store_access(settings) as client:
-            row = client.request("scans", body, _shower())
+        row = request(settings, "scans", body, _shower())
         report({"source": source, **row["result"]}, as_json=as_json)
         if interval is None:
             return

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +39,8 @@ def sql(
 
     with store_access(load_settings()) as client:
         answer = client.post("query", {"sql": statement})
+    if answer["truncated"]:
+        print(f"only the first {len(answer['rows'])} rows: add a LIMIT", file=sys.stderr)
     if as_json:
         print(json.dumps(answer["rows"], indent=2))
         return
@@ -50,7 +55,6 @@ def export_tables(
     as_json: AsJson = False,
 ) -> None:
     """Write every table as Parquet, and the labels as CSV, into a folder."""
-    import io
     import zipfile
 
     from jobs.access import store_access
@@ -70,11 +74,10 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole store, images included, into one file, while it is in use."""
-    from jobs.access import store_access
+    from jobs.access import request
     from jobs.settings import load_settings
 
-    with store_access(load_settings()) as client:
-        row = client.request("backup", {"target": str(file.resolve())}, lambda _: None)
+    row = request(load_settings(), "backup", {"target": str(file.resolve())}, lambda _: None)
     report(row["result"], as_json=as_json)
 
 
@@ -119,4 +122,5 @@ def export_labels(file: Path, as_json: AsJson = False) -> None:
     with store_access(load_settings()) as client:
         content = client.call("GET", "labels", params={"format": "csv"}).content
     file.write_bytes(content)
-    report({"file": str(file), "labels": max(0, content.count(b"\n") - 1)}, as_json=as_json)
+    rows = sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8"), newline=""))) - 1
+    report({"file": str(file), "labels": rows}, as_json=as_json)
