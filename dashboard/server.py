@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from dashboard.root_address import RootAddress
 from jobs import owner as owners
 from jobs.api import routes
 from jobs.api.guards import is_loopback
@@ -43,4 +45,5 @@ app = st.App(
     str(Path(__file__).parent / "app.py"),
     lifespan=lifespan,
     routes=routes(owner_now, beyond_loopback=not is_loopback(HOST)),
+    middleware=[Middleware(RootAddress)],
 )
