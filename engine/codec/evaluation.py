@@ -26,22 +26,20 @@ FIGURES = (
 def measure(
     pipeline: CodecPipeline, groups: Mapping[str, Sequence[Frame]]
 ) -> dict[str, dict[str, float]]:
-    """Mean figures of each group at the pipeline's rate; correlations leave out small frames.
+    """The `summary` of each group of frames at the pipeline's rate."""
+    seed = pipeline.policy.seed
+    return {
+        name: summary([pipeline.run(frame, generator_for(frame.digest, seed)) for frame in frames])
+        for name, frames in groups.items()
+    }
 
-    `predicted_over_true_rmse` and `dropout_over_true_rmse` are ratios of root mean squares over
-    the group: 1 is calibrated.
+
+def summary(results: Sequence[CodecResult]) -> dict[str, float]:
+    """Means over the frames of one group, and how well the uncertainty maps are calibrated.
+
+    Correlations leave out frames of fewer than four blocks. `predicted_over_true_rmse` and
+    `dropout_over_true_rmse` are ratios of root mean squares over the group: 1 is calibrated.
     """
-    figures = {}
-    for name, frames in groups.items():
-        results = [
-            pipeline.run(frame, generator_for(frame.digest, pipeline.policy.seed))
-            for frame in frames
-        ]
-        figures[name] = _summary(results)
-    return figures
-
-
-def _summary(results: Sequence[CodecResult]) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         means = {
@@ -54,6 +52,7 @@ def _summary(results: Sequence[CodecResult]) -> dict[str, float]:
     return {
         "frames": len(results),
         **means,
+        "psnr_db_std": float(np.std([result.psnr_db for result in results])),
         "predicted_over_true_rmse": float(np.sqrt(predicted / true)),
         "dropout_over_true_rmse": float(np.sqrt(deviation / true)),
     }

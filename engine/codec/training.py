@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.codec.augmentation import draw_crops
@@ -20,6 +20,8 @@ DISTORTION_WEIGHT = 7.0
 GRADIENT_WEIGHT = 0.5
 WARM_UP_STEPS = 200
 FINAL_RATE_SHARE = 0.02
+
+Figures = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -67,17 +69,16 @@ def train(
     if resume and checkpoint.is_file():
         run.load(checkpoint)
     started = clock() - run.elapsed_s
-    means = np.zeros(4)
-    since = 0
+    recent: list[Figures] = []
     while (share := _schedule_share(run.step, run.elapsed_s, plan)) < 1.0:
-        means += run.advance(share)
-        since += 1
+        recent.append(run.advance(share))
         run.elapsed_s = clock() - started
-        if run.step % plan.report_every == 0 or run.step == plan.steps:
+        finished = _schedule_share(run.step, run.elapsed_s, plan) >= 1.0
+        if finished or run.step % plan.report_every == 0:
             run.save(checkpoint)
             if report is not None:
-                report(Progress(run.step, run.elapsed_s, *(float(m) for m in means / since)))
-            means[:], since = 0.0, 0
+                report(Progress(run.step, run.elapsed_s, *np.mean(recent, axis=0).tolist()))
+            recent.clear()
     return run.network.eval()
 
 
@@ -108,7 +109,7 @@ class _Run:
         )
         self.step, self.elapsed_s = 0, 0.0
 
-    def advance(self, share: float) -> np.ndarray[Any, Any]:
+    def advance(self, share: float) -> Figures:
         """Take one step; return loss, bpp, hyper bpp and RMSE."""
         plan = self.plan
         warm = min(1.0, (self.step + 1) / WARM_UP_STEPS)
@@ -130,7 +131,7 @@ class _Run:
         hyper = coded.hyper_bits.mean() / pixels[0].numel()
         total = hyper + coded.latent_bits.mean() / pixels[0].numel()
         figures = torch.stack([loss, total, hyper, squared.mean().sqrt()])
-        return figures.detach().double().numpy()
+        return np.asarray(figures.detach().double().numpy())
 
     def save(self, path: Path) -> None:
         """Write everything needed to continue, under a temporary name first."""

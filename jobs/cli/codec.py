@@ -88,6 +88,7 @@ def decompress(
             "tiles": decoded.header.tiles,
             "lost_tiles": list(decoded.lost_tiles),
             "valid_share": float(decoded.valid.mean()),
+            "fits_cards": _cards_kept(decoded),
             "out": str(out),
         },
         as_json=as_json,
@@ -231,6 +232,12 @@ def _write_fits(out: Path, decoded: Decoded) -> None:
     if unusable.any():
         images["MASK"] = unusable
     write_fits(out, images, header=decoded.cards, cards=_unit_card(decoded))
+
+
+def _cards_kept(decoded: Decoded) -> str:
+    if not decoded.header.essential_cards:
+        return "all"
+    return "essential" if decoded.cards else "none: no room"
 
 
 def _unit_card(decoded: Decoded) -> Mapping[str, str] | None:
