@@ -12,7 +12,7 @@ from engine.sky import simulated_again
 from jobs.cycle import Cycle
 from jobs.packing import unpack_arrays
 from jobs.records import Record
-from jobs.registration import add_report
+from jobs.registration import add_report, report_id_of
 
 MOST_FRAMES = 64
 
@@ -30,7 +30,11 @@ def evaluate_cycle(cycle: Cycle) -> None:
     if not rows:
         return
     scope = f"{choice.policy.digest}-{len(rows)}"
-    report = cycle.workers.run(measure, _gathered(cycle.store, rows), cycle.source.name)
+    dataset = f"{cycle.source.name} ({len(rows)} frames, exact truth)"
+    report_id = report_id_of(scope, choice.card.digest, dataset)
+    if cycle.store.rows("SELECT 1 FROM calibration_reports WHERE report_id = ?", [report_id]):
+        return
+    report = cycle.workers.run(measure, _gathered(cycle.store, rows), dataset)
     record = Record()
     add_report(
         record, report.as_dict(), choice.pipeline, choice.card.digest, cycle.clock(), scope=scope
@@ -38,7 +42,7 @@ def evaluate_cycle(cycle: Cycle) -> None:
     cycle.store.write(record.rows)
 
 
-def measure(frames: list[tuple[str, int, bytes]], source: str) -> CalibrationReport:
+def measure(frames: list[tuple[str, int, bytes]], dataset: str) -> CalibrationReport:
     """Compare stored probabilities with the truth of the same simulated frames."""
     probability, truth = [], []
     for object_id, size, packed in frames:
@@ -47,7 +51,7 @@ def measure(frames: list[tuple[str, int, bytes]], source: str) -> CalibrationRep
     return calibration_report(
         np.concatenate(probability),
         np.concatenate(truth),
-        dataset=f"{source} ({len(frames)} frames, exact truth)",
+        dataset=dataset,
     )
 
 

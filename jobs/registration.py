@@ -45,6 +45,11 @@ def _register_model(record: Record, card: ModelCard, now: datetime) -> None:
         add_report(record, report, card.pipeline, card.digest, measured_at, scope="card")
 
 
+def report_id_of(scope: str, model_digest: str, dataset: str) -> str:
+    """The natural key of a calibration report."""
+    return stable_id("report", scope, model_digest, dataset)
+
+
 def add_report(
     record: Record,
     report: dict[str, Any],
@@ -55,7 +60,7 @@ def add_report(
     scope: str,
 ) -> None:
     """Add one calibration report (`CalibrationReport.as_dict`); `scope` keeps reports apart."""
-    report_id = stable_id("report", scope, model_digest, report["dataset"])
+    report_id = report_id_of(scope, model_digest, report["dataset"])
     record.row(
         "calibration_reports",
         report_id=report_id,

@@ -21,6 +21,7 @@ from jobs.owner_file import OwnerCard, remove_owner, write_owner
 from jobs.settings import Settings
 
 START_S = 20.0
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @contextmanager
@@ -61,8 +62,9 @@ def owning(
 
 
 def address_of(host: str, port: int) -> str:
-    """The address of a server as a URL; a bare IPv6 address needs brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    """Where this machine reaches a server that listens on `host`, as a URL."""
+    near = EVERYWHERE.get(host, host)
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
