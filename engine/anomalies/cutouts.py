@@ -19,6 +19,8 @@ PICTURE_SIDE_PX = 512
 EXTENT_FACTOR = 1.8
 MIN_CUTOUT_PX = 24
 MAX_CUTOUT_PX = 256
+LINE_ELONGATION = 8.0
+LINE_LENGTH_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Cutout:
 
     `pixels` float32 (S, S) or (C, H, W) in the frame's unit, bad pixels and what lies beyond the
     edge filled with background. `level` and `noise` are the background and its standard deviation,
-    `peak` the highest value above the background; `stretched` is True for 8-bit pictures. The
+    `peak` the highest value above the background; `stretched` is True for 8-bit pictures,
+    `is_line` for a straight line across much of the frame (a satellite's trail, a bad column). The
     other fields are as in `Detection`.
     """
 
@@ -40,6 +43,7 @@ class Cutout:
     noise: float
     peak: float
     stretched: bool
+    is_line: bool = False
     flux: float | None = None
     snr: float | None = None
     ra_deg: float | None = None
@@ -87,18 +91,21 @@ def whole_image(frame: Frame) -> Cutout:
     """
     pixels = frame.filled()
     good = pixels[..., ~frame.mask]
+    x, y = (frame.width - 1) / 2, (frame.height - 1) / 2
+    ra_deg, dec_deg = _position(frame, x, y)
     level, middle, top = (float(q) for q in np.quantile(good, (0.01, 0.5, 0.999)))
     return Cutout(
         kind="image",
-        x=(frame.width - 1) / 2,
-        y=(frame.height - 1) / 2,
+        x=x,
+        y=y,
         size_px=max(frame.height, frame.width),
         pixels=pixels,
         level=level,
         noise=1.4826 * float(np.median(np.abs(good - middle))),
         peak=top - level,
         stretched=frame.sample_bits == 8,
-        **_position(frame, (frame.width - 1) / 2, (frame.height - 1) / 2),
+        ra_deg=ra_deg,
+        dec_deg=dec_deg,
     )
 
 
@@ -128,6 +135,7 @@ def _source_cutouts(
     cutouts = []
     for source in found.sources:
         size_px = cutout_side(source)
+        ra_deg, dec_deg = _position(frame, source.x, source.y)
         cutout = Cutout(
             kind="source",
             x=source.x,
@@ -138,9 +146,11 @@ def _source_cutouts(
             noise=found.background.noise,
             peak=source.peak,
             stretched=False,
+            is_line=is_line(source, frame),
             flux=source.flux,
             snr=source.snr,
-            **_position(frame, source.x, source.y),
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
         )
         if cosmic_rays is not None:
             light = np.where(found.segments == source.label, raw - level, 0.0)
@@ -156,6 +166,12 @@ def cutout_side(source: Source) -> int:
     return min(max(side, MIN_CUTOUT_PX), MAX_CUTOUT_PX)
 
 
+def is_line(source: Source, frame: Frame) -> bool:
+    """Whether a source is at least 8 times as long as wide and 0.4 of the frame's smaller side."""
+    long = 2 * source.radius_px >= LINE_LENGTH_SHARE * min(frame.height, frame.width)
+    return long and source.elongation >= LINE_ELONGATION
+
+
 def cosmic_ray_share(light: Pixels, hits: Mask) -> float:
     """Share of the positive light that lies on cosmic-ray pixels, in [0, 1] (0 without light)."""
     positive = np.maximum(light, 0.0)
@@ -167,10 +183,10 @@ def _plane(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 2 else pixels.mean(axis=0, dtype=np.float32)
 
 
-def _position(frame: Frame, x: float, y: float) -> dict[str, float]:
+def _position(frame: Frame, x: float, y: float) -> tuple[float | None, float | None]:
     if frame.wcs is None:
-        return {}
+        return None, None
     ra_deg, dec_deg = (float(angle) for angle in frame.wcs.pixel_to_world_values(x, y))
     if not np.isfinite([ra_deg, dec_deg]).all():
-        return {}
-    return {"ra_deg": ra_deg % 360.0, "dec_deg": dec_deg}
+        return None, None
+    return ra_deg % 360.0, dec_deg

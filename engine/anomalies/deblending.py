@@ -1,4 +1,4 @@
-"""Splitting sources that touch: multi-threshold trees, then watershed."""
+"""Splitting sources that touch: multi-threshold trees, then steepest ascent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ LEVELS = 16
 CONTRAST = 0.05
 MIN_AREA_PX = 5
 EIGHT = np.ones((3, 3), dtype=np.bool_)
-DEPTH = 60_000
 
 
 def deblend(image: Image, segments: Labels, threshold: float) -> Labels:
@@ -21,8 +20,8 @@ def deblend(image: Image, segments: Labels, threshold: float) -> Labels:
 
     Going up 16 exponentially spaced levels from `threshold` to the segment's peak, a branch counts
     as a source when it has at least 5 px and holds, above its level, 5 % of the segment's light
-    (Bertin & Arnouts 1996, A&AS 117). Pixels go to branches by watershed on the image. Labels of
-    the result are consecutive.
+    (Bertin & Arnouts 1996, A&AS 117). Every pixel goes to the branch that steepest ascent leads to.
+    Labels of the result are consecutive.
     """
     result = np.zeros_like(segments)
     count = 0
@@ -31,7 +30,7 @@ def deblend(image: Image, segments: Labels, threshold: float) -> Labels:
         light = np.where(inside, image[box], 0.0)
         markers = _branches(light, threshold)
         number = int(markers.max())
-        parts = _watershed(light, markers, inside) if number > 1 else inside.astype(np.int32)
+        parts = _climbed(light, markers, inside) if number > 1 else inside.astype(np.int32)
         result[box][inside] = parts[inside] + count
         count += max(number, 1)
     return result
@@ -72,10 +71,24 @@ def _refine(
     return refined, count
 
 
-def _watershed(light: Image, markers: Labels, inside: NDArray[np.bool_]) -> Labels:
-    peak = max(float(light.max()), 1e-12)
-    depth = np.rint(DEPTH * (1 - np.sqrt(np.clip(light, 0, None) / peak))).astype(np.uint16)
-    seeds = markers.copy()
-    seeds[~inside] = -1
-    flooded = ndimage.watershed_ift(depth, seeds, structure=EIGHT)
-    return np.where(inside & (flooded > 0), flooded, 1).astype(np.int32)
+def _climbed(light: Image, markers: Labels, inside: NDArray[np.bool_]) -> Labels:
+    """Give each pixel to the branch it climbs to; those that end elsewhere to the nearest one.
+
+    Pixels are compared by rank, so that no two are equal and every climb ends.
+    """
+    rows, columns = light.shape
+    ranks = np.argsort(np.argsort(np.where(inside, light, -1.0), axis=None, kind="stable"))
+    padded = np.pad(ranks.reshape(light.shape), 1, constant_values=-1)
+    steps = [(y, x) for y in range(3) for x in range(3)]
+    around = np.stack([padded[y : y + rows, x : x + columns] for y, x in steps])
+    best = np.array(steps)[around.argmax(axis=0)] - 1
+    grid = np.indices(light.shape)
+    summit = ((grid[0] + best[..., 0]) * columns + grid[1] + best[..., 1]).ravel()
+    while not np.array_equal(summit[summit], summit):
+        summit = summit[summit]
+    reached = markers.ravel()[summit].reshape(light.shape)
+    nearest = ndimage.distance_transform_edt(
+        markers == 0, return_distances=False, return_indices=True
+    )
+    owner = np.where(markers > 0, markers, np.where(reached > 0, reached, markers[tuple(nearest)]))
+    return np.where(inside, owner, 0).astype(np.int32)

@@ -17,7 +17,7 @@ from engine.frame import Mask, Pixels
 THRESHOLD_SIGMA = 4.0
 MIN_AREA_PX = 9
 MIN_SNR = 8.0
-BACKGROUND_BOX_PX = 64
+BACKGROUND_BOXES, LEAST_BOX_PX, LARGEST_BOX_PX = 8, 32, 128
 SMOOTHING_PX = 1.0
 
 
@@ -33,7 +33,8 @@ class Background:
 class Source:
     """One detected source. `x`, `y` 0-based pixel coordinates of the flux-weighted centre, `flux`
     and `peak` in pixel units over the footprint and above the background, `radius_px` half the
-    larger side of the footprint, `label` its number in the segmentation."""
+    larger side of the footprint, `elongation` its length over its width, `label` its number in the
+    segmentation."""
 
     x: float
     y: float
@@ -41,6 +42,7 @@ class Source:
     snr: float
     peak: float
     radius_px: float
+    elongation: float
     label: int
 
 
@@ -54,11 +56,13 @@ class SourceMap:
 
 
 def estimate_background(image: Pixels, mask: Mask) -> Background:
-    """Clipped median in boxes of about 64 px, filtered 3 x 3; noise from the median deviation.
+    """Clipped median in boxes, filtered 3 x 3; noise from the median deviation.
 
-    A box may be covered by sources up to 90 %; without any usable box the median of all is taken.
+    A box is an eighth of the smaller side, in [32, 128] px. It may be covered by sources up to
+    90 %; without any usable box the median of all is taken.
     """
-    box = tuple(min(BACKGROUND_BOX_PX, length) for length in image.shape)
+    side = min(max(min(image.shape) // BACKGROUND_BOXES, LEAST_BOX_PX), LARGEST_BOX_PX)
+    box = tuple(min(side, length) for length in image.shape)
     try:
         estimated = Background2D(
             image.astype(np.float64),
@@ -112,6 +116,7 @@ def measure(light: NDArray[np.float64], segments: SegmentationImage, noise: floa
         np.atleast_1d(catalog.segment_flux),
         np.atleast_1d(catalog.max_value),
         np.atleast_1d(catalog.area.value),
+        np.atleast_1d(catalog.elongation.value),
     )
     return [
         Source(
@@ -121,8 +126,9 @@ def measure(light: NDArray[np.float64], segments: SegmentationImage, noise: floa
             snr=float(flux) / (noise * float(np.sqrt(area))),
             peak=float(peak),
             radius_px=max(box.shape) / 2,
+            elongation=float(stretch),
             label=int(label),
         )
-        for box, label, x, y, flux, peak, area in zip(boxes, *columns, strict=True)
-        if np.isfinite([x, y, flux]).all()
+        for box, label, x, y, flux, peak, area, stretch in zip(boxes, *columns, strict=True)
+        if np.isfinite([x, y, flux, stretch]).all()
     ]

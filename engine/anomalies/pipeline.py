@@ -101,8 +101,9 @@ class AnomalyPipeline:
                 p_value,
                 voters=self.reference.voters,
                 cosmic_ray_share=cutout.cosmic_ray_share,
+                is_line=cutout.is_line,
             )
-        artefact = artefact_reason(self.policy, cutout.cosmic_ray_share)
+        artefact = artefact_reason(self.policy, cutout.cosmic_ray_share, is_line=cutout.is_line)
         if artefact is not None:
             return Verdict.ARTEFACT, artefact
         return Verdict.UNCERTAIN, outside_domain(source, cutout.kind)

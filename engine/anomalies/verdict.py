@@ -31,14 +31,15 @@ def judge_detection(
     *,
     voters: tuple[str, ...],
     cosmic_ray_share: float | None,
+    is_line: bool = False,
 ) -> tuple[Verdict, str]:
     """The verdict on one calibrated detection and its reason.
 
-    In this order: artefact (flux on cosmic rays), candidate (p <= false_positive_rate), near miss
-    (p <= near_miss_rate), uncertain (one voting method alone has p <= false_positive_rate divided
-    by the number of voters), normal.
+    In this order: artefact (flux on cosmic rays, or a line across the frame), candidate
+    (p <= false_positive_rate), near miss (p <= near_miss_rate), uncertain (one voting method alone
+    has p <= false_positive_rate divided by the number of voters), normal.
     """
-    artefact = artefact_reason(policy, cosmic_ray_share)
+    artefact = artefact_reason(policy, cosmic_ray_share, is_line=is_line)
     if artefact is not None:
         return Verdict.ARTEFACT, artefact
     votes = [score for score in scores if score.method in voters and score.p_value is not None]
@@ -60,8 +61,12 @@ def judge_detection(
     return Verdict.NORMAL, f"p = {p_value:.2g}: ordinary among the reference's normals"
 
 
-def artefact_reason(policy: AnomalyPolicy, share: float | None) -> str | None:
-    """Why a detection is an artefact of cosmic rays, None when it is not."""
-    if share is None or share <= policy.cosmic_ray_share:
-        return None
-    return f"{share:.0%} of its flux lies on cosmic-ray pixels"
+def artefact_reason(
+    policy: AnomalyPolicy, cosmic_ray_share: float | None, *, is_line: bool
+) -> str | None:
+    """Why a detection is an artefact of the camera or of something passing, None when it is not."""
+    if cosmic_ray_share is not None and cosmic_ray_share > policy.cosmic_ray_share:
+        return f"{cosmic_ray_share:.0%} of its flux lies on cosmic-ray pixels"
+    if is_line:
+        return "a straight line across the frame: a trail or a bad column"
+    return None

@@ -265,22 +265,24 @@ def _fit_simulated(
     from engine.anomalies.evaluation import evaluate
     from engine.anomalies.fitting import fit_reference
     from engine.anomalies.simulated import (
-        cleaned_by_truth,
+        cleaned_by,
         collect,
         held_out_frames,
         injected_frames,
         normals_of,
         reference_frames,
     )
+    from engine.cosmicrays.pipeline import CosmicRayPipeline
 
     embedder = make_embedder(embedder_name)
+    cosmic_rays = CosmicRayPipeline()
 
     def embedded(simulated: Iterator[SimulatedFrame], what: str) -> Sample:
         def say(number: int) -> None:
             if number % 20 == 0:
                 progress(f"embedded {number} {what} frames")
 
-        return collect(simulated, embedder, clean=cleaned_by_truth, on_frame=say)
+        return collect(simulated, embedder, clean=cleaned_by(cosmic_rays), on_frame=say)
 
     normals = normals_of(embedded(reference_frames(frames), "reference"), embedder)
     fitted = fit_reference(name, normals)
@@ -291,9 +293,9 @@ def _fit_simulated(
     )
     data = (
         f"{frames} simulated frames of the nights reference-000 and following, anomalies left out "
-        "by truth, cosmic rays removed by truth; tested on the normals of "
-        f"{held_out} frames of the nights held-out-000 and following and the anomalies of as many "
-        "frames with two galaxies in five anomalous"
+        f"by truth, cosmic rays removed by model {cosmic_rays.model_digest[:12]}; tested on the "
+        f"normals of {held_out} frames of the nights held-out-000 and following and the anomalies "
+        "of as many frames with two galaxies in five anomalous"
     )
     return fitted, metrics, data
 

@@ -1,0 +1,164 @@
+"""Fitting, judging, storing and refusing references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from engine.anomalies.fitting import Normals, fit_reference
+from engine.anomalies.reference import Reference, source_family
+from engine.errors import CalibrationError, ModelError
+from engine.split import split_of
+
+
+def fresh(rows: int, seed: int = 99) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(7).normal(size=(3, 20))
+    noise = 0.3 * rng.normal(size=(rows, 20))
+    return (5 + rng.normal(size=(rows, 3)) @ mixing + noise).astype(np.float32)
+
+
+def test_new_normals_get_uniform_p_values_and_outliers_small_ones(reference: Reference) -> None:
+    judged = reference.judge(fresh(4000))
+    assert np.mean(judged.p_value <= 0.05) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(judged.p_value <= 0.5) == pytest.approx(0.5, abs=0.08)
+    odd = reference.judge(fresh(50) + 8 * np.random.default_rng(5).normal(size=20).astype("f4"))
+    assert odd.p_value.max() < 0.01
+    assert odd.statistic.min() > np.quantile(judged.statistic, 0.99)
+
+
+def test_every_part_and_the_class_head_have_their_methods(reference: Reference) -> None:
+    assert [method.name for method in reference.methods] == [
+        "pca_reconstruction",
+        "mahalanobis",
+        "knn",
+        "knn_morphology",
+        "msp",
+        "energy",
+    ]
+    assert reference.voters == ("mahalanobis", "knn_morphology")
+    assert reference.class_names == ("spiral", "star")
+
+
+def test_images_share_a_split_and_calibration_rows_were_not_fitted(
+    normals: Normals, reference: Reference
+) -> None:
+    fit = normals.rows("fit", calibrate=0.3, test=0)
+    held_out = normals.rows("calibrate", calibrate=0.3, test=0)
+    assert not {normals.keys[row] for row in fit} & {normals.keys[row] for row in held_out}
+    assert (reference.fitted_on, reference.calibrated_on) == (len(fit), len(held_out))
+    assert {split_of(normals.keys[row], calibrate=0.3, test=0) for row in fit} == {"fit"}
+
+
+def test_calibration_uses_held_out_rows_only(normals: Normals, reference: Reference) -> None:
+    held_out = normals.rows("calibrate", calibrate=0.3, test=0)
+    mahalanobis = next(m for m in reference.methods if m.name == "mahalanobis")
+    expected = np.sort(mahalanobis.score(normals.features[held_out]))
+    np.testing.assert_array_equal(reference.calibrations["mahalanobis"].scores, expected)
+
+
+def test_a_reference_comes_back_from_its_file(reference: Reference, tmp_path: Path) -> None:
+    reference.save(tmp_path / "again.safetensors")
+    again = Reference.load(tmp_path / "again.safetensors")
+    before, after = reference.judge(fresh(30)), again.judge(fresh(30))
+    for name in before.raw:
+        np.testing.assert_array_equal(before.raw[name], after.raw[name])
+        np.testing.assert_array_equal(before.p_values[name], after.p_values[name])
+    np.testing.assert_array_equal(before.p_value, after.p_value)
+    np.testing.assert_array_equal(before.search_vectors, after.search_vectors)
+    assert before.class_names == after.class_names
+    assert again.summary() == reference.summary()
+
+
+def test_judging_does_not_depend_on_the_batch(reference: Reference) -> None:
+    features = fresh(12)
+    alone = np.concatenate([reference.judge(row[None]).statistic for row in features])
+    np.testing.assert_allclose(reference.judge(features).statistic, alone, rtol=1e-9)
+
+
+def test_search_vectors_have_length_one(reference: Reference) -> None:
+    vectors = reference.judge(fresh(7)).search_vectors
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "covered"),
+    [
+        ("sim:2026-03-01", "source", True),
+        ("sim", "source", True),
+        ("sim:2026-03-01", "image", False),
+        ("ztf:today", "source", False),
+        ("simulator", "source", False),
+    ],
+)
+def test_only_its_own_domain_is_covered(
+    reference: Reference, source: str, kind: str, covered: bool
+) -> None:
+    assert reference.covers(source, kind) is covered
+
+
+def test_a_folder_covers_itself_and_not_every_folder(normals: Normals) -> None:
+    fitted = fit_reference("mine", replace(normals, domain=("folder:/a",)))
+    assert fitted.covers("folder:/a", "source")
+    assert not fitted.covers("folder:/b", "source")
+    assert source_family("folder:/a") == "folder"
+
+
+def test_one_part_votes_with_distance_and_neighbours(normals: Normals) -> None:
+    alone = replace(
+        normals, features=normals.features[:, :16], parts={"deep": slice(0, 16)}, labels=None
+    )
+    fitted = fit_reference("deep", alone)
+    assert fitted.voters == ("mahalanobis", "knn")
+    assert fitted.judge(fresh(3)[:, :16]).class_names is None
+
+
+def test_too_few_images_are_refused(normals: Normals) -> None:
+    few = replace(normals, features=normals.features[:40], keys=normals.keys[:40], labels=None)
+    with pytest.raises(CalibrationError, match="at least 19 held-out scores"):
+        fit_reference("few", few)
+
+
+def test_embeddings_that_do_not_fit_are_refused(reference: Reference) -> None:
+    with pytest.raises(ModelError, match=r"needs embeddings \(N, 20\) of tiny"):
+        reference.judge(np.zeros((2, 7), np.float32))
+    with pytest.raises(ModelError, match="must be finite"):
+        reference.judge(np.full((2, 20), np.nan, np.float32))
+
+
+def rewrite(path: Path, metadata: dict[str, str]) -> None:
+    save_file(load_file(path), path, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "no reference at"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "is damaged"),
+        (lambda path: rewrite(path, {"format": "other"}), "not an anomaly reference"),
+    ],
+)
+def test_broken_files_are_named(
+    reference: Reference, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    path = tmp_path / "broken.safetensors"
+    reference.save(path)
+    damage(path)
+    with pytest.raises(ModelError, match=message):
+        Reference.load(path)
+
+
+def test_a_reference_of_another_preprocessing_is_refused(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.safetensors"
+    reference.save(path)
+    monkeypatch.setattr("engine.anomalies.reference.PREPROCESSING_DIGEST", "new")
+    with pytest.raises(ModelError, match="another preprocessing: fit it again"):
+        Reference.load(path)
