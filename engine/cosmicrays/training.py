@@ -33,7 +33,7 @@ class TrainingPlan:
     fast only on processors that have it and for widths that are multiples of 16.
     """
 
-    steps: int = 2400
+    steps: int = 1800
     patches: int = 16
     patch_px: int = 128
     learning_rate: float = 3e-3

@@ -29,7 +29,7 @@ LOG_EVERY = 50
 def clean(
     file: Annotated[Path, typer.Argument(help="FITS file; every chip in it is cleaned.")],
     out: Annotated[Path, typer.Option(help="FITS file to write.")],
-    method: Annotated[Method, typer.Option(help="deepcr needs the extra skysieve[deepcr].")] = "vi",
+    method: Annotated[Method, typer.Option(help="deepcr needs the package deepCR.")] = "vi",
     samples: Annotated[int, typer.Option(min=1, help="Weight samples of the method vi.")] = 16,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=0.999999, help="Probability above which to mask.")
