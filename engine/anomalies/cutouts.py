@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from engine.anomalies.detection import Source, find_sources
+from engine.anomalies.policy import CutoutMode
 from engine.errors import NotApplicable
 from engine.frame import Frame, Mask, Pixels
 from engine.results import CosmicRayResult
-
-CutoutMode = Literal["auto", "sources", "image"]
 
 MIN_FRAME_PX = 16
 PICTURE_SIDE_PX = 512

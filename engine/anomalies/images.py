@@ -1,13 +1,19 @@
-"""References of whole pictures: a folder's images, or crops of them, as normals."""
+"""References of people's own images: whole pictures, samples of them, or their sources."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from engine.anomalies.cutouts import MIN_FRAME_PX, whole_image
+from engine.anomalies.cutouts import (
+    MIN_FRAME_PX,
+    Cutout,
+    cutouts_of,
+    resolve_mode,
+    whole_image,
+)
 from engine.anomalies.embedders import Embedder
 from engine.anomalies.fitting import Normals, fit_reference
 from engine.anomalies.preprocessing import embedder_input
@@ -15,6 +21,7 @@ from engine.anomalies.reference import Reference
 from engine.anomalies.scores.base import Features
 from engine.errors import NotApplicable
 from engine.frame import Frame
+from engine.results import CosmicRayResult
 
 BATCH = 32
 FEW_IMAGES = 150
@@ -24,33 +31,71 @@ CROP_FROM = 1.25
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """Embeddings float32 (N, D), and the source image's digest and source name of every row."""
+    """Embeddings float32 (N, D), and the source image's digest and cutout kind of every row."""
 
     features: Features
     keys: tuple[str, ...]
-    sources: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def main_kind(self) -> str:
+        """The kind of cutout that most rows have."""
+        return max(sorted(set(self.kinds)), key=self.kinds.count, default="image")
+
+    def of_kind(self, kind: str) -> EmbeddedImages:
+        """The rows of one kind of cutout."""
+        rows = [row for row, other in enumerate(self.kinds) if other == kind]
+        keys = tuple(self.keys[row] for row in rows)
+        return EmbeddedImages(self.features[rows], keys, (kind,) * len(rows))
 
 
 def embed_images(frames: Iterable[Frame], embedder: Embedder) -> EmbeddedImages:
     """Embed every frame whole, in order. Raises NotApplicable below 16 px a side."""
-    features, keys, sources = [], [], []
-    waiting = []
-    for frame in frames:
-        if min(frame.height, frame.width) < MIN_FRAME_PX:
-            raise NotApplicable(
-                f"{frame.origin.object_id} has {frame.height} x {frame.width} px, at least "
-                f"{MIN_FRAME_PX} a side are needed"
-            )
-        waiting.append(whole_image(frame))
-        keys.append(frame.digest)
-        sources.append(frame.origin.source)
-        if len(waiting) == BATCH:
+    return _embedded((_whole(frame) for frame in frames), embedder)
+
+
+def embed_cutouts(
+    frames: Iterable[Frame],
+    embedder: Embedder,
+    *,
+    clean: Callable[[Frame], CosmicRayResult | None],
+    limit: int = 8,
+) -> EmbeddedImages:
+    """Embed what a run with the default policy would judge: pictures whole, else their sources."""
+
+    def cut(frame: Frame) -> tuple[str, tuple[Cutout, ...]]:
+        whole = resolve_mode(frame, "auto") == "image"
+        found = None if whole else clean(frame)
+        return frame.digest, cutouts_of(frame, limit=limit, cosmic_rays=found)
+
+    return _embedded((cut(frame) for frame in frames), embedder)
+
+
+def _whole(frame: Frame) -> tuple[str, tuple[Cutout, ...]]:
+    if min(frame.height, frame.width) < MIN_FRAME_PX:
+        raise NotApplicable(
+            f"{frame.origin.object_id} has {frame.height} x {frame.width} px, at least "
+            f"{MIN_FRAME_PX} a side are needed"
+        )
+    return frame.digest, (whole_image(frame),)
+
+
+def _embedded(
+    pieces: Iterable[tuple[str, tuple[Cutout, ...]]], embedder: Embedder
+) -> EmbeddedImages:
+    features = [np.empty((0, embedder.dimension), dtype=np.float32)]
+    keys: list[str] = []
+    kinds: list[str] = []
+    waiting: list[Cutout] = []
+    for key, cutouts in pieces:
+        waiting += cutouts
+        keys += [key] * len(cutouts)
+        kinds += [cutout.kind for cutout in cutouts]
+        if len(waiting) >= BATCH:
             features.append(embedder.embed(embedder_input(waiting)))
             waiting = []
-    if waiting:
-        features.append(embedder.embed(embedder_input(waiting)))
-    empty = np.empty((0, embedder.dimension), dtype=np.float32)
-    return EmbeddedImages(np.concatenate([empty, *features]), tuple(keys), tuple(sources))
+    features.append(embedder.embed(embedder_input(waiting)))
+    return EmbeddedImages(np.concatenate(features), tuple(keys), tuple(kinds))
 
 
 def random_samples(
@@ -100,9 +145,11 @@ def fit_images(
 ) -> Reference:
     """Fit a reference on embedded images, split by source image.
 
-    A share of 0.3 of the images calibrates, 0.5 where there are fewer than 150 images. Raises
-    CalibrationError when that leaves too few.
+    Only rows of the most frequent kind of cutout count. A share of 0.3 of the images calibrates,
+    0.5 where there are fewer than 150 images. Raises CalibrationError when that leaves too few.
     """
+    kind = images.main_kind
+    images = images.of_kind(kind)
     few = len(set(images.keys)) < FEW_IMAGES
     normals = Normals(
         features=images.features,
@@ -110,6 +157,6 @@ def fit_images(
         parts=embedder.parts,
         embedder=embedder.name,
         domain=tuple(domain),
-        kinds=("image",),
+        kinds=(kind,),
     )
     return fit_reference(name, normals, calibrate=CALIBRATE_SHARE_FEW if few else CALIBRATE_SHARE)

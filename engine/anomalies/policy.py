@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from engine.anomalies.cutouts import CutoutMode
 from engine.policy import Policy
+
+CutoutMode = Literal["auto", "sources", "image"]
 
 
 @dataclass(frozen=True)

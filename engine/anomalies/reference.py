@@ -160,6 +160,7 @@ class Reference:
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors = {name: np.ascontiguousarray(value) for name, value in self._tensors().items()}
         save_file(tensors, path, metadata={"format": FORMAT, "facts": json.dumps(facts)})
+        path.chmod(0o644)  # safetensors writes files that only their owner may read
 
     @classmethod
     def load(cls, path: Path) -> Reference:

@@ -11,6 +11,7 @@ from engine.anomalies.cutouts import Cutout
 from engine.anomalies.embedders import Embedder
 from engine.anomalies.evaluation import evaluate
 from engine.anomalies.fitting import fit_reference
+from engine.anomalies.images import embed_cutouts
 from engine.anomalies.simulated import (
     ANOMALY,
     NORMAL,
@@ -24,7 +25,7 @@ from engine.anomalies.simulated import (
     normals_of,
     reference_frames,
 )
-from engine.sky import SkyObject, Truth
+from engine.sky import SkyObject, Truth, simulated_night
 
 EMPTY = np.zeros((64, 64), np.bool_)
 STAR = SkyObject("star", 20, 20, 2.0, 500)
@@ -88,3 +89,13 @@ def test_anomalies_never_reach_the_fit_and_are_found_afterwards(tiny: Embedder) 
     assert figures["ranking"]["combined"]["roc_auc"] > 0.6
     assert figures["realised_false_positive_rate"]["at_0.05"] < 0.25
     assert set(figures["roc_auc_by_kind"]) <= {"arc", "merger", "ring"}
+
+
+def test_frames_of_ones_own_are_judged_by_their_sources_and_pictures_whole(tiny: Embedder) -> None:
+    frames = [simulated.frame for simulated in simulated_night("own", frames=2, terrain=1)]
+    images = embed_cutouts(frames, tiny, clean=lambda _: None)
+    assert images.main_kind == "source"
+    assert images.kinds.count("image") == 1
+    sources = images.of_kind("source")
+    assert len(sources.features) == len(sources.keys) == images.kinds.count("source")
+    assert set(sources.keys) == {frame.digest for frame in frames[:2]}
