@@ -11,6 +11,7 @@ from db import cycles
 from db import requests as queue
 from db.store import Store
 from db.transfer import backup
+from jobs.alerts import announce_candidates
 from jobs.catalogues import Catalogue, cross_match
 from jobs.crossref import crossref_rows, position_of
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
@@ -52,6 +53,9 @@ class Carriers:
         payload = request["payload"]
         source = open_source(payload["source"], max_pixels=self.settings.max_pixels)
         counts = self._cycle(request, source)
+        announce_candidates(
+            self.store, request["request_id"], self.settings.notify_urls, self.clock()
+        )
         return counts_as_dict(counts)
 
     def upload(self, request: Request) -> Mapping[str, Any]:
