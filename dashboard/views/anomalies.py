@@ -49,6 +49,8 @@ def show() -> None:
 
 
 def _one(detection_id: str) -> None:
+    # A link from this very page sets the parameter but not the browser's address; this does.
+    st.query_params["detection"] = detection_id
     if st.button("All detections", icon=":material/arrow_back:"):
         del st.query_params["detection"]
         st.rerun()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 SIZE = {"width": 1280, "height": 720}
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
-# Opened at /page, Streamlit asks for /page/_stcore/... before it tries the root.
-STREAMLIT_LOOKS_FOR_ITS_ROOT = re.compile(r"^http://[^/]+/\w+/_stcore/(health|host-config)$")
 QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
@@ -27,8 +24,8 @@ class Complaints:
     found: list[str] = field(default_factory=list)
 
     def on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not STREAMLIT_LOOKS_FOR_ITS_ROOT.search(_url(message)):
-            self.found.append(f"console: {message.text}")
+        if message.type == "error":
+            self.found.append(f"console: {message.text} {message.location.get('url', '')}")
 
     def on_request(self, request: Request) -> None:
         parts = urlsplit(request.url)
@@ -37,10 +34,6 @@ class Complaints:
 
     def on_error(self, error: Exception) -> None:
         self.found.append(f"page error: {error}")
-
-
-def _url(message: ConsoleMessage) -> str:
-    return str(message.location.get("url", ""))
 
 
 def chromium_path() -> str | None:
