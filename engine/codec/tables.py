@@ -22,7 +22,8 @@ WIDEST = 1200
 ESCAPE_RANGE = 1 << 20
 ESCAPE_BITS = 21.0
 QUADRATURE = 4001
-MOVE_COST = 7.0
+MOVE_COST = 14.0
+"""Bits that one squared step of error is worth; chosen on training images, at 0.25 to 1 bpp."""
 
 Integers = NDArray[np.int64]
 
@@ -71,7 +72,8 @@ class SymbolTables:
     ) -> NDArray[np.int32]:
         """Round `values` to symbols, one step towards zero where that saves more than it costs.
 
-        A step is taken when bits saved > 7 (added squared error): the weight of the training loss.
+        A step is taken when bits saved > 14 (added squared error), as in rate-distortion optimised
+        quantisation (Sullivan and Wiegand, 1998).
         """
         limit = ESCAPE_RANGE // 2
         nearest: NDArray[np.int32] = np.clip(np.rint(values), -limit, limit).astype(

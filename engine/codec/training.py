@@ -49,6 +49,15 @@ class Progress:
     rmse: float
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode, and how long it took in all, resumed parts included."""
+
+    network: DropoutAutoencoder
+    steps: int
+    elapsed_s: float
+
+
 def train(
     groups: tuple[Group, ...],
     plan: TrainingPlan,
@@ -58,8 +67,8 @@ def train(
     resume: bool = False,
     widths: Widths | None = None,
     report: Callable[[Progress], None] | None = None,
-) -> DropoutAutoencoder:
-    """Train a network on `groups` and return it in evaluation mode.
+) -> Trained:
+    """Train a network on `groups`.
 
     The same plan, groups and torch version give the same weights as long as `minutes` is None;
     `clock` returns seconds and is read for progress and `minutes` alone. The state is written to
@@ -79,7 +88,7 @@ def train(
             if report is not None:
                 report(Progress(run.step, run.elapsed_s, *np.mean(recent, axis=0).tolist()))
             recent.clear()
-    return run.network.eval()
+    return Trained(run.network.eval(), run.step, run.elapsed_s)
 
 
 def rate_distortion_loss(coded: TrainingPass, pixels: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,29 +121,27 @@ def train_codec(
     groups = training_groups(data)
     plan = TrainingPlan(steps=steps, seed=seed, minutes=minutes)
     checkpoint = Path(".checkpoints") / "codec.pt"
-    reached: list[Progress] = []
-
-    def say(now: Progress) -> None:
-        reached[:] = [now]
-        progress(f"step {now.step}: loss {now.loss:.3f}, {now.bpp:.3f} bpp, rmse {now.rmse:.2f}")
-
-    network = train(
-        groups, plan, clock=time.monotonic, checkpoint=checkpoint, resume=resume, report=say
+    trained = train(
+        groups, plan, clock=time.monotonic, checkpoint=checkpoint, resume=resume, report=_say
     )
     progress("measuring on the held-out images")
     by_clock = "" if minutes is None else f" --minutes {minutes:g}"
     facts = TrainingFacts(
-        steps=reached[0].step if reached else steps,
-        seconds=reached[0].elapsed_s if reached else 0.0,
+        steps=trained.steps,
+        seconds=trained.elapsed_s,
         seed=seed,
         command=f"skysieve train codec --steps {steps}{by_clock} --seed {seed}",
         trained_at=datetime.now(UTC),
     )
-    card = publish(network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
+    card = publish(trained.network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
     report(
         {"weights": str(folder / "codec.safetensors"), "digest": card.digest, **card.metrics},
         as_json=as_json,
     )
+
+
+def _say(now: Progress) -> None:
+    progress(f"step {now.step}: loss {now.loss:.3f}, {now.bpp:.3f} bpp, rmse {now.rmse:.2f}")
 
 
 def _target(

@@ -36,7 +36,7 @@ def state(network: DropoutAutoencoder) -> list[np.ndarray]:
 
 
 def trained(groups: tuple[Group, ...], plan: TrainingPlan, path: Path, **more: object):
-    return train(groups, plan, clock=lambda: 0.0, checkpoint=path, widths=TINY, **more)
+    return train(groups, plan, clock=lambda: 0.0, checkpoint=path, widths=TINY, **more).network
 
 
 def test_the_same_plan_gives_the_same_weights(groups: tuple[Group, ...], tmp_path: Path):
@@ -64,7 +64,7 @@ def test_minutes_end_the_schedule_by_the_clock(groups: tuple[Group, ...], tmp_pa
     ticks = itertools.count(0, 20)
     reports: list[Progress] = []
     plan = TrainingPlan(steps=1000, batch=1, crop=64, minutes=1.0)
-    train(
+    found = train(
         groups,
         plan,
         clock=lambda: next(ticks),
@@ -72,7 +72,8 @@ def test_minutes_end_the_schedule_by_the_clock(groups: tuple[Group, ...], tmp_pa
         widths=TINY,
         report=reports.append,
     )
-    assert [now.step for now in reports] == [3]
+    assert [now.step for now in reports] == [found.steps] == [3]
+    assert found.elapsed_s == 60.0
 
 
 def test_the_loss_by_hand():
