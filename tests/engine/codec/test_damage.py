@@ -78,7 +78,7 @@ def test_a_tile_alone_decodes(exact: bytes, wide: Frame):
     assert alone.valid.sum() == TILE * TILE
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(data=st.data(), kind=st.sampled_from(["learned", "exact"]))
 def test_flipped_cut_and_inserted_bytes_never_crash(
     data: st.DataObject, kind: str, learned: bytes, exact: bytes, tiny_model: CodecModel
@@ -98,7 +98,7 @@ def test_flipped_cut_and_inserted_bytes_never_crash(
     check(bytes(damaged), tiny_model)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(payload=st.binary(max_size=200), step=st.integers(0, 255), kind=st.booleans())
 def test_a_crafted_payload_with_good_checksums_never_crashes(
     payload: bytes, step: int, kind: bool, learned: bytes, exact: bytes, tiny_model: CodecModel

@@ -57,7 +57,7 @@ def test_a_budget_below_the_header_is_refused(ground: Frame, tiny_model: CodecMo
         encode(ground, RateTarget(bytes=40), tiny_model)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(
     shape=st.tuples(st.integers(16, 70), st.integers(16, 70)),
     kind=st.sampled_from(["uint8", "int16", "uint16", "float32", "float64", "int32"]),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.cards import WEIGHTS, read_card
 from engine.codec.decoding import decode
 from engine.codec.encoding import encode
 from engine.codec.model import CodecModel
@@ -124,6 +127,19 @@ def test_missing_and_foreign_weights_are_named(tmp_path: Path):
         CodecModel.load(tmp_path)
     with pytest.raises(ModelError, match="not codec weights"):
         CodecModel.from_bytes(b"nothing of the kind")
+
+
+def test_the_shipped_weights_fit_their_card_and_their_limit(shipped: CodecModel):
+    card = read_card("codec")
+    assert card.digest == shipped.digest
+    assert card.metrics["stored_bytes"] == (WEIGHTS / "codec.safetensors").stat().st_size < 10e6
+
+
+@pytest.mark.slow
+def test_policies_and_figures_load_no_torch():
+    imports = "import sys, engine.codec.policy, engine.metrics.image"
+    script = f"{imports}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_the_shipped_model_is_close_on_ground_it_never_saw(shipped: CodecModel):
