@@ -8,7 +8,6 @@ import numpy as np
 
 from db.store import Store
 from engine.metrics.calibration import CalibrationReport, calibration_report
-from engine.sky import simulated_again
 from jobs.cycle import Cycle
 from jobs.packing import unpack_arrays
 from jobs.records import Record
@@ -44,6 +43,8 @@ def evaluate_cycle(cycle: Cycle) -> None:
 
 def measure(frames: list[tuple[str, int, bytes]], dataset: str) -> CalibrationReport:
     """Compare stored probabilities with the truth of the same simulated frames."""
+    from engine.sky import simulated_again
+
     probability, truth = [], []
     for object_id, size, packed in frames:
         probability.append(unpack_arrays(packed)["probability"].astype(np.float32).ravel())

@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(64 * 2**20, ge=1, description="largest upload, in bytes")
 
     codec_bpp: float = Field(0.5, gt=0, le=16, description="codec rate, in bits per pixel")
-    codec_samples: int = Field(8, ge=1, le=256, description="Monte-Carlo-dropout passes")
+    codec_samples: int = Field(8, ge=2, le=256, description="Monte-Carlo-dropout passes")
     cosmic_ray_method: Literal["vi", "unet"] = "vi"
     cosmic_ray_samples: int = Field(8, ge=1, le=256, description="weight draws of the vi net")
     cosmic_ray_threshold: float = Field(0.5, gt=0, lt=1)

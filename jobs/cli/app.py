@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from db.errors import StoreError
 from engine.errors import EngineError
@@ -50,13 +51,17 @@ app.add_typer(store_commands.db, name="db")
 
 
 def main() -> None:
-    """Run a command; an expected error ends it with one line on stderr and status 1."""
+    """Run a command; an expected error ends it with one line on stderr and status 1 (2: usage)."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        if error.message:  # without one the help was shown instead
+            print(f"skysieve: {error.format_message()} (see --help)", file=sys.stderr)
+        sys.exit(error.exit_code)
     except (EngineError, JobError, StoreError, OSError) as error:
         print(f"skysieve: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Abort):
         print("skysieve: stopped", file=sys.stderr)
         sys.exit(130)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from engine.sky import simulated_frame, simulated_rover_frame
 from jobs.errors import SourceError
 from jobs.sources.source import Item, Offer
 
@@ -52,11 +51,15 @@ class SimulatedSource:
 
 def render_sky(night: str, index: int, size: int) -> tuple[Offer, ...]:
     """Render one field of the night."""
+    from engine.sky import simulated_frame
+
     return (Offer(part="", frame=simulated_frame(night, index, size=size).frame),)
 
 
 def render_terrain(night: str, index: int, size: int) -> tuple[Offer, ...]:
     """Render one terrain picture of the night."""
+    from engine.sky import simulated_rover_frame
+
     return (Offer(part="", frame=simulated_rover_frame(night, index, size=size).frame),)
 
 
