@@ -57,12 +57,14 @@ class Picture:
 def bench_anomaly(out: Path, *, data: Path | None, seed: int, now: datetime) -> dict[str, Any]:
     """Measure on held-out simulated nights and, with `data`, on real sets; write `out`."""
     embedder = make_embedder(DEFAULT_EMBEDDER)
-    figures: dict[str, Any] = {"simulated": simulated_figures(embedder, seed)}
-    digests = {DEFAULT_REFERENCE: read_card(DEFAULT_REFERENCE).digest}
+    figures: dict[str, Any] = {}
+    digests: dict[str, str] = {}
     for name, pictures in real_sets(data).items() if data is not None else ():
         chosen = sample(pictures, np.random.default_rng(seed))
         figures[name] = real_figures(chosen, embedder, np.random.default_rng(seed))
         digests[name] = hashlib.sha256("\n".join(p.key for p in chosen).encode()).hexdigest()
+    figures["simulated"] = simulated_figures(embedder, seed)
+    digests[DEFAULT_REFERENCE] = read_card(DEFAULT_REFERENCE).digest
     write_result(
         out,
         bench="anomaly",
