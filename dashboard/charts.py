@@ -11,16 +11,16 @@ import streamlit as st
 
 Rows = Sequence[Mapping[str, Any]]
 
-# Okabe & Ito's palette, which colour-blind eyes tell apart; grey is for what does not count.
+# Okabe & Ito's palette, its blue a little lighter for dark pages; grey is for what does not count.
 VERDICT_COLOURS = {
     "candidate": "#D55E00",
     "near_miss": "#E69F00",
     "uncertain": "#CC79A7",
-    "normal": "#0072B2",
+    "normal": "#1B7FC4",
     "artefact": "#8A94A0",
 }
-PALETTE = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8A94A0"
+PALETTE = ["#1B7FC4", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+BLUE, ORANGE, GREY = "#1B7FC4", "#D55E00", "#8A94A0"
 HEIGHT = 320
 
 
@@ -121,7 +121,7 @@ def risk_coverage(rows: Rows) -> Any:
     """Chart the error among the most certain share of decisions over that share."""
     return (
         alt.Chart(_frame(rows, "coverage", "risk"))
-        .mark_line(color=BLUE, point=True)
+        .mark_line(color=BLUE)
         .encode(
             x=alt.X("coverage:Q", title="coverage (share kept, most certain first)"),
             y=alt.Y("risk:Q", title="risk (error rate)"),
@@ -173,12 +173,17 @@ def cycle_outcomes(rows: Rows) -> Any:
     long = cycles.melt(
         id_vars=["started_at", "source"], value_vars=outcomes, var_name="outcome", value_name="n"
     )
-    shades = ["#56B4E9", "#0072B2", "#8A94A0", "#D55E00", "#CC79A7"]
+    shades = ["#56B4E9", "#1B7FC4", "#8A94A0", "#D55E00", "#CC79A7"]
     return (
         alt.Chart(long)
         .mark_bar(size=14)
         .encode(
-            x=alt.X("started_at:T", title="cycle started (UTC)", scale=alt.Scale(type="utc")),
+            x=alt.X(
+                "started_at:T",
+                title="cycle started (UTC)",
+                scale=alt.Scale(type="utc"),
+                axis=alt.Axis(format="%d %b %H:%M", tickCount=6, labelOverlap=True),
+            ),
             y=alt.Y("n:Q", title="items"),
             color=alt.Color(
                 "outcome:N", title=None, scale=alt.Scale(domain=outcomes, range=shades)

@@ -59,11 +59,11 @@ def layers(found: Row) -> None:
     rays = ask(cosmicrays.cosmic_ray_run, found["frame_digest"])
     files = {"frame": found["preview_file"]}
     if rays:
-        files["cosmic rays"] = rays["probability_file"]
+        files["rays"] = rays["probability_file"]
         files["cleaned"] = rays["cleaned_file"]
     if coded:
         files["decoded"] = coded["reconstruction_file"]
-        files["codec error"] = coded["error_file"]
+        files["error"] = coded["error_file"]
     layer = st.segmented_control("Layer", list(files), default="frame", required=True, key="layer")
     chosen = layer or "frame"
     pictures.show_place(found, files[chosen], f"{chosen}: the box marks the detection")

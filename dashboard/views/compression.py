@@ -24,6 +24,7 @@ MEASURES = {
     ),
 }
 STRONG, MODERATE = 0.6, 0.3
+ENOUGH_TILES = 4
 
 
 def show() -> None:
@@ -138,7 +139,7 @@ def _one_frame(frame_digest: str) -> None:
         _badge(badge, "predicted", run["predicted_spearman"])
     with second[2]:
         tiles = ask(compression.codec_tiles, run["run_id"])
-        if tiles:
+        if len(tiles) >= ENOUGH_TILES:
             charts.show(
                 charts.tile_errors(tiles, unit),
                 "One point a tile and map: a map whose points rise can be believed.",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import pictures
 from dashboard.access import ask, owner
-from dashboard.figures import count, literal, made_by, name_of
+from dashboard.figures import count, literal, made_by, name_of, number
 from dashboard.frame_choice import choose_frame
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
@@ -125,7 +125,8 @@ def _calibration_line(model_digest: str) -> str:
     if not reports:
         return "This model's probabilities have not been measured on held-out data here."
     measured_on = "; ".join(
-        f"ECE {row['ece']:.3f} on {literal(row['dataset'])} (n = {row['n']:,})" for row in reports
+        f"ECE {number(row['ece'])} on {literal(row['dataset'])} (n = {row['n']:,})"
+        for row in reports
     )
     return f"Held-out calibration of this model: {measured_on}. Details on the Calibration page."
 

@@ -154,10 +154,10 @@ def _broken() -> None:
 
 
 def _best_candidates() -> None:
-    st.subheader("Most anomalous, not yet labelled")
-    rows = ask(anomalies.page_of_detections, limit=6, label="unlabelled").rows
+    st.subheader("Candidates that nobody has labelled")
+    rows = ask(anomalies.page_of_detections, limit=6, verdict="candidate", label="unlabelled").rows
     if not rows:
-        st.caption("Every detection has a label.")
+        st.caption("There are none.")
         return
     gallery = st.grid(6, min_column_width=120)
     for row in rows:
@@ -165,7 +165,7 @@ def _best_candidates() -> None:
             pictures.show_cutout(row["cutout_file"], f"p = {number(row['p_value'])}", name_of(row))
             st.page_link(
                 "views/anomalies.py",
-                label=literal(row["verdict"].replace("_", " ")),
+                label=literal(name_of(row)),
                 icon=":material/open_in_new:",
                 query_params={"detection": row["detection_id"]},
             )

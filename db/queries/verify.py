@@ -11,8 +11,9 @@ QUEUES = ("most_anomalous", "near_misses", "uncertain", "random")
 def queue(store: Reads, labeller: str, which: str, limit: int = 20) -> list[Row]:
     """List the detections that `labeller` has not labelled, in the order of the queue `which`.
 
-    "most_anomalous" takes all verdicts by p-value, "near_misses" and "uncertain" one verdict,
-    "random" an audit of all in an order that is fixed for each labeller.
+    "most_anomalous" goes by p-value and leaves out what the machine holds for an artefact,
+    "near_misses" and "uncertain" take one verdict, "random" is an audit of everything, artefacts
+    too, in an order that is fixed for each labeller.
 
     Raises StoreError on a queue that does not exist.
     """
@@ -27,7 +28,8 @@ def queue(store: Reads, labeller: str, which: str, limit: int = 20) -> list[Row]
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
         WHERE d.detection_id NOT IN (
                   SELECT detection_id FROM current_labels WHERE labeller = $1)
-          AND CASE $2 WHEN 'near_misses' THEN d.verdict = 'near_miss'
+          AND CASE $2 WHEN 'most_anomalous' THEN d.verdict <> 'artefact'
+                      WHEN 'near_misses' THEN d.verdict = 'near_miss'
                       WHEN 'uncertain' THEN d.verdict = 'uncertain' ELSE true END
         ORDER BY CASE WHEN $2 = 'random' THEN md5(d.detection_id || '/' || $1) END,
                  d.p_value NULLS LAST, d.rank_score DESC NULLS LAST, d.detection_id
@@ -41,7 +43,7 @@ def queue_lengths(store: Reads, labeller: str) -> Row:
     """Count what each queue still holds for `labeller`."""
     return store.rows(
         """
-        SELECT count(*) AS most_anomalous,
+        SELECT count(*) FILTER (d.verdict <> 'artefact') AS most_anomalous,
                count(*) FILTER (d.verdict = 'near_miss') AS near_misses,
                count(*) FILTER (d.verdict = 'uncertain') AS uncertain,
                count(*) AS random

@@ -29,7 +29,7 @@ SENTENCES = {
     "calibration": ("n = {:,}", "SELECT min(n) FROM calibration_reports"),
     "jobs": ("cycles stored {} frames", "SELECT sum(stored)::BIGINT FROM cycles"),
 }
-WAITING = "SELECT count(*) FROM detections"
+WAITING = "SELECT count(*) FROM detections WHERE verdict <> 'artefact'"
 CURRENT = "SELECT count(*) FROM current_labels"
 BEST = "SELECT detection_id FROM detections WHERE verdict = 'candidate' ORDER BY p_value LIMIT 1"
 

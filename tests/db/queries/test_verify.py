@@ -10,8 +10,15 @@ from tests.db.queries import rows
 
 @pytest.fixture
 def queued(store: Store) -> Store:
-    verdicts = {"a": "normal", "b": "candidate", "c": "near_miss", "d": "uncertain", "e": "normal"}
-    p_values = {"a": 0.9, "b": 0.001, "c": 0.03, "d": None, "e": 0.5}
+    verdicts = {
+        "a": "normal",
+        "b": "candidate",
+        "c": "near_miss",
+        "d": "uncertain",
+        "e": "normal",
+        "x": "artefact",
+    }
+    p_values = {"a": 0.9, "b": 0.001, "c": 0.03, "d": None, "e": 0.5, "x": 0.0001}
     store.write(
         {
             "runs": [rows.run("r", "f")],
@@ -36,7 +43,7 @@ def test_queues_are_ordered_by_what_they_are_for(queued: Store) -> None:
 
 def test_the_audit_is_a_fixed_shuffle_of_everything_for_each_labeller(queued: Store) -> None:
     ann, bob = waiting(queued, "random"), waiting(queued, "random", "bob")
-    assert sorted(ann) == sorted(bob) == ["a", "b", "c", "d", "e"]
+    assert sorted(ann) == sorted(bob) == ["a", "b", "c", "d", "e", "x"]
     assert ann == waiting(queued, "random")
     assert ann != bob
 
@@ -49,7 +56,7 @@ def test_what_i_labelled_leaves_my_queue_but_not_yours(queued: Store) -> None:
         "most_anomalous": 4,
         "near_misses": 1,
         "uncertain": 1,
-        "random": 4,
+        "random": 5,
     }
 
 
