@@ -3,7 +3,7 @@
 Raw scores of different units are never added. Each becomes a p-value first; the p-values of the
 methods that vote are combined by Fisher's method, and the combination, whose members are not
 independent, is calibrated again on the same held-out split. Fisher rather than the mean rank: on
-simulated nights held out from fitting it ranked better (ROC-AUC .986 against .981), and the tail
+simulated nights held out from fitting it ranked better, and the tail
 of one method is not diluted by the other.
 """
 
