@@ -55,8 +55,8 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except TyperException as error:
-        if error.message:  # without one the help was shown instead
-            print(f"skysieve: {error.format_message()} (see --help)", file=sys.stderr)
+        if text := " ".join(error.format_message().split()):  # else the help was shown instead
+            print(f"skysieve: {text} (see --help)", file=sys.stderr)
         sys.exit(error.exit_code)
     except (EngineError, JobError, StoreError, OSError) as error:
         print(f"skysieve: {' '.join(str(error).split())}", file=sys.stderr)
