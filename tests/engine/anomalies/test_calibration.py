@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
@@ -35,6 +35,7 @@ def test_too_little_or_broken_calibration_data_is_refused() -> None:
         Calibration.of(np.array([np.nan] * 30))
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.floats(-1e6, 1e6), min_size=19, max_size=80),
     st.lists(st.floats(-2e6, 2e6), min_size=2, max_size=20),

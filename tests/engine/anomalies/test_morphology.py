@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.anomalies.embedders import morphology
@@ -66,6 +66,7 @@ def test_the_vector_is_finite_for_nothing_noise_and_white() -> None:
     assert np.isfinite(vectors).all()
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(20, 200), st.integers(20, 200))
 def test_resampling_keeps_the_mean(height: int, width: int) -> None:
     image = np.random.default_rng(height).uniform(size=(1, 3, height, width)).astype(np.float32)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.anomalies.cutouts import Cutout
@@ -48,6 +48,7 @@ def test_an_image_without_contrast_becomes_black() -> None:
     assert not images.any()
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(16, 500), st.integers(16, 500), st.sampled_from([1, 2, 3, 5]))
 def test_any_shape_becomes_three_planes_in_range(height: int, width: int, planes: int) -> None:
     pixels = np.random.default_rng(height).normal(20, 30, (planes, height, width))
@@ -57,6 +58,7 @@ def test_any_shape_becomes_three_planes_in_range(height: int, width: int, planes
     assert 0 <= images.min() <= images.max() <= 1
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(1, 400), st.integers(1, 200))
 def test_resizing_keeps_the_mean_level(length: int, side: int) -> None:
     weights = resize_weights(length, side)
