@@ -40,7 +40,7 @@ _HEADER = struct.Struct("<4sBBBBIIHHB8sH")
 _PACKET = struct.Struct("<2sIBI")
 _CRC16, _CRC32 = struct.Struct("<H"), struct.Struct("<I")
 PACKET_OVERHEAD = _PACKET.size + _CRC16.size + _CRC32.size
-_AFFINE, _ASINH, _ESSENTIAL_CARDS = 1, 2, 4
+_AFFINE, _ASINH, _ESSENTIAL_CARDS, _MASKED = 1, 2, 4, 8
 
 
 class Mode(IntEnum):
@@ -56,7 +56,8 @@ class FileHeader:
     """What a decoder must know before it looks at packets.
 
     `near` is the largest error of Mode.NEAR (0 = lossless). `unit` and `cards` describe the frame;
-    `essential_cards` says that only the cards needed to place and calibrate it were kept.
+    `essential_cards` says that only the cards needed to place and calibrate it were kept, `masked`
+    that a packet with the mask of bad pixels belongs to the file.
     """
 
     mode: Mode
@@ -71,6 +72,7 @@ class FileHeader:
     unit: str = ""
     cards: str = ""
     essential_cards: bool = False
+    masked: bool = False
 
     @property
     def coded_planes(self) -> int:
@@ -106,7 +108,7 @@ class FileHeader:
                 f"the FITS header takes {len(text)} bytes deflated, the limit is "
                 f"{MAX_STORED_TEXT}: shorten it"
             )
-        flags = _ESSENTIAL_CARDS * self.essential_cards
+        flags = _ESSENTIAL_CARDS * self.essential_cards | _MASKED * self.masked
         mapping = b""
         if self.mapping != EIGHT_BIT:
             flags |= _ASINH if self.mapping.kind == "asinh" else _AFFINE
@@ -188,6 +190,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[FileHeader, 
         unit,
         cards,
         bool(flags & _ESSENTIAL_CARDS),
+        bool(flags & _MASKED),
     )
     return header, end + _CRC32.size
 

@@ -55,6 +55,7 @@ class Decoded:
     `pixels` float32 (H, W) or (C, H, W) in the frame's unit. `valid` bool (H, W) is False where a
     lost tile may have changed a pixel. `bad` bool (H, W) is the frame's own mask. `lost_tiles` are
     the numbers of missing or damaged tiles, `tile_bytes` the sizes of the packets that arrived.
+    `mask_lost` says that the frame had bad pixels, but their mask did not arrive.
     """
 
     pixels: Pixels = field(repr=False)
@@ -63,6 +64,7 @@ class Decoded:
     header: FileHeader = field(repr=False)
     lost_tiles: tuple[int, ...]
     tile_bytes: Mapping[int, int] = field(repr=False)
+    mask_lost: bool = False
     planes: LatentPlanes | None = field(repr=False, default=None)
 
     @property
@@ -130,10 +132,13 @@ def _named_model(header: FileHeader, model: CodecModel | None) -> CodecModel:
     return model
 
 
-def _bad_pixels(packet: Packet | None, header: FileHeader) -> Mask:
+def _bad_pixels(packet: Packet | None, header: FileHeader) -> Mask | None:
+    """The mask of the file, None when it should be there and is not."""
     shape = header.height, header.width
-    if packet is None:
+    if not header.masked:
         return np.zeros(shape, np.bool_)
+    if packet is None:
+        return None
     packed = -(-header.height * header.width // 8)
     plain = inflate(packet.payload, packed)
     if len(plain) != packed:
@@ -142,7 +147,7 @@ def _bad_pixels(packet: Packet | None, header: FileHeader) -> Mask:
     return bits.astype(np.bool_).reshape(shape)
 
 
-def _decode_exact(header: FileHeader, packets: dict[int, Packet], bad: Mask) -> Decoded:
+def _decode_exact(header: FileHeader, packets: dict[int, Packet], bad: Mask | None) -> Decoded:
     pixels = np.zeros((header.coded_planes, header.height, header.width), np.float32)
     valid = np.ones(pixels.shape[1:], np.bool_)
     sizes: dict[int, int] = {}
@@ -160,7 +165,7 @@ def _decode_exact(header: FileHeader, packets: dict[int, Packet], bad: Mask) -> 
 
 
 def _decode_learned(
-    header: FileHeader, packets: dict[int, Packet], bad: Mask, model: CodecModel
+    header: FileHeader, packets: dict[int, Packet], bad: Mask | None, model: CodecModel
 ) -> Decoded:
     rows, columns = latent_shape(header.height, header.width)
     count = header.coded_planes
@@ -203,7 +208,7 @@ def _assembled(
     header: FileHeader,
     pixels: Pixels,
     valid: Mask,
-    bad: Mask,
+    bad: Mask | None,
     sizes: dict[int, int],
     planes: LatentPlanes | None,
 ) -> Decoded:
@@ -211,7 +216,8 @@ def _assembled(
         raise BitstreamError("no tile of this file decodes: ask for it to be sent again")
     lost = tuple(number for number in range(header.tiles) if number not in sizes)
     shaped = pixels if header.planes else pixels[0]
-    return Decoded(shaped, valid, bad, header, lost, sizes, planes)
+    known = np.zeros_like(valid) if bad is None else bad
+    return Decoded(shaped, valid, known, header, lost, sizes, bad is None, planes)
 
 
 def _arrived(packets: dict[int, Packet], number: int) -> Packet:

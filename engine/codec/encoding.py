@@ -110,6 +110,7 @@ def _header(
         unit=frame.unit,
         cards=cards,
         essential_cards=fewer,
+        masked=bool(frame.mask.any()),
     )
     return header if mapping is None else replace(header, mapping=mapping)
 

@@ -35,7 +35,7 @@ FRAMES = {
     "simulated_sky": 4,
 }
 LARGEST_SIDE = 512
-SEARCH_STEPS = 8
+SEARCH_STEPS = 12
 PEAK = 255.0
 
 Grey = NDArray[np.uint8]

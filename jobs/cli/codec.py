@@ -88,6 +88,7 @@ def decompress(
             "tiles": decoded.header.tiles,
             "lost_tiles": list(decoded.lost_tiles),
             "valid_share": float(decoded.valid.mean()),
+            "mask_lost": decoded.mask_lost,
             "fits_cards": _cards_kept(decoded),
             "out": str(out),
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,17 @@ def test_a_lost_tile_is_flagged_and_the_rest_is_untouched(
     assert torn.valid[:, TILE + REACH :].all()
     assert np.abs(torn.pixels - whole.pixels)[torn.valid].max() <= (kind == "learned")
     assert torn.frame(Origin("test", "torn")).mask[TILE:, :TILE].all()
+
+
+def test_a_lost_mask_is_reported(wide: Frame):
+    mask = np.zeros(wide.mask.shape, bool)
+    mask[3, 4] = True
+    frame = replace(wide, mask=mask)
+    head, packets = parts(encode(frame, RateTarget(lossless=True), tile=TILE))
+    whole, torn = (decode(head + b"".join(packets[first:])) for first in (0, 1))
+    assert (whole.mask_lost, torn.mask_lost) == (False, True)
+    np.testing.assert_array_equal(whole.bad, mask)
+    assert torn.lost_tiles == ()
 
 
 def test_a_tile_alone_decodes(exact: bytes, wide: Frame):
