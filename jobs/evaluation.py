@@ -42,17 +42,29 @@ def evaluate_cycle(cycle: Cycle) -> None:
 
 
 def measure(frames: list[tuple[str, int, bytes]], dataset: str) -> CalibrationReport:
-    """Compare stored probabilities with the truth of the same simulated frames."""
+    """Compare stored probabilities with the truth of the same simulated frames.
+
+    Labels follow the rule that the networks were trained on and are checked by elsewhere:
+    `engine.cosmicrays.hits.hit_labels`, ambiguous pixels left out.
+    """
+    from engine.cosmicrays.hits import hit_labels, label_noise
     from engine.sky import simulated_again
 
-    probability, truth = [], []
+    probability, truth, ignore = [], [], []
     for object_id, size, packed in frames:
-        probability.append(unpack_arrays(packed)["probability"].astype(np.float32).ravel())
-        truth.append(simulated_again(object_id, size=size).truth.cosmic_rays.ravel())
+        made = simulated_again(object_id, size=size)
+        charge = made.truth.cosmic_ray_charge_e
+        if charge is None:
+            continue
+        clean = made.frame.pixels - charge
+        read_noise_e = made.frame.origin.read_noise_e or 0.0
+        noise = label_noise(clean, read_noise_e, sky_e=float(np.median(clean)))
+        labels, ambiguous = hit_labels(charge, noise)
+        probability.append(unpack_arrays(packed)["probability"].astype(np.float32))
+        truth.append(labels)
+        ignore.append(ambiguous)
     return calibration_report(
-        np.concatenate(probability),
-        np.concatenate(truth),
-        dataset=dataset,
+        np.stack(probability), np.stack(truth), np.stack(ignore), dataset=dataset
     )
 
 

@@ -68,7 +68,7 @@ def simulate_field(
         floor_e=conditions.noise_e,
     )
     clean = recorded.astype(np.float32)
-    truth = Truth(hit, spoiled | saturated, (*objects, *flaws), conditions.noise_e)
+    truth = Truth(hit, spoiled | saturated, (*objects, *flaws), conditions.noise_e, charge)
     return SimulatedField(clean + charge, clean, truth, conditions)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.frame import Mask
+from engine.frame import Mask, Pixels
 
 STAR = "star"
 GALAXY_KINDS = ("elliptical", "spiral", "barred")
@@ -37,10 +37,12 @@ class Truth:
     """Exact truth of one frame.
 
     `cosmic_rays` and `artefacts` are bool (H, W). A pixel is in `cosmic_rays` where hits left more
-    than `cosmic_ray_floor_e` electrons.
+    than `cosmic_ray_floor_e` electrons; `cosmic_ray_charge_e` is what they left, float32 (H, W) in
+    electrons, None where nothing could.
     """
 
     cosmic_rays: Mask = field(repr=False)
     artefacts: Mask = field(repr=False)
     objects: tuple[SkyObject, ...]
     cosmic_ray_floor_e: float = 0.0
+    cosmic_ray_charge_e: Pixels | None = field(default=None, repr=False)
