@@ -38,7 +38,7 @@ class Home:
         own = {name: value for name, value in os.environ.items() if "SKYSIEVE" not in name}
         return {**own, "SKYSIEVE_HOME": str(self.path), "COLUMNS": "200", **self.settings}
 
-    def run(self, *arguments: str, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             command(*arguments), env=self.environment, timeout=timeout_s, text=True,
