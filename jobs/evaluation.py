@@ -60,11 +60,11 @@ def measure(frames: list[tuple[str, int, bytes]], dataset: str) -> CalibrationRe
         read_noise_e = made.frame.origin.read_noise_e or 0.0
         noise = label_noise(clean, read_noise_e, sky_e=float(np.median(clean)))
         labels, ambiguous = hit_labels(charge, noise)
-        probability.append(unpack_arrays(packed)["probability"].astype(np.float32))
-        truth.append(labels)
-        ignore.append(ambiguous)
+        probability.append(unpack_arrays(packed)["probability"].astype(np.float32).ravel())
+        truth.append(labels.ravel())
+        ignore.append(ambiguous.ravel())
     return calibration_report(
-        np.stack(probability), np.stack(truth), np.stack(ignore), dataset=dataset
+        np.concatenate(probability), np.concatenate(truth), np.concatenate(ignore), dataset=dataset
     )
 
 
