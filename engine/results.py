@@ -36,7 +36,7 @@ class CodecResult:
     gradient of the error, in pixel units. `confidence` is the Monte-Carlo-dropout standard
     deviation and `predicted_rmse` the entropy model's expected error, both float32 (H, W) in pixel
     units. `dropout_spearman` and `predicted_spearman` are rank correlations with the true error
-    over tiles (NaN below four tiles).
+    over blocks of 32 x 32 pixels (NaN below four blocks).
     """
 
     bitstream: bytes = field(repr=False)
