@@ -16,7 +16,7 @@ from jobs.api import routes
 from jobs.api.guards import is_loopback
 from jobs.errors import OwnerError
 from jobs.owner import Owner
-from jobs.server import announced
+from jobs.server import address_of, announced
 from jobs.settings import load_settings
 
 HOST = str(st.get_option("server.address") or "127.0.0.1")
@@ -27,7 +27,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Own the store while the server runs, and say in its home where to reach it."""
     owner = owners.start(load_settings())
     try:
-        with announced(owner, f"http://{HOST}:{st.get_option('server.port')}"):
+        with announced(owner, address_of(HOST, st.get_option("server.port"))):
             yield {}
     finally:
         owner.close()

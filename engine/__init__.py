@@ -1,1 +1,1 @@
-"""What is computed: frames, codec, cosmic rays, anomalies, metrics; pure functions of their input."""
+"""What is computed: frames, codec, cosmic rays, anomalies; pure functions of their input."""

@@ -96,9 +96,8 @@ class Frame:
         """Make a frame from any numeric array, masking what is not finite."""
         as_float = np.array(pixels, dtype=np.float32, order="C")
         finite = np.isfinite(as_float)
-        bad = ~(finite if as_float.ndim == 2 else finite.all(axis=0))
-        if mask is not None:
-            bad = bad | mask
+        usable: Mask = finite if as_float.ndim == 2 else np.all(finite, axis=0)
+        bad: Mask = ~usable if mask is None else ~usable | mask
         return cls(as_float, bad, unit, origin, sample_type or pixels.dtype.name, header)
 
     @property

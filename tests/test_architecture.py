@@ -92,9 +92,6 @@ def drawn_tree(doc: str) -> dict[str, str | None]:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    pytest.importorskip(
-        "hatchling", reason="install hatchling to build the wheel: pip install -e '.[dev]'"
-    )
     folder = tmp_path_factory.mktemp("wheel")
     code = f"from hatchling.build import build_wheel; print(build_wheel({str(folder)!r}))"
     return zipfile.ZipFile(folder / python(code).splitlines()[-1])

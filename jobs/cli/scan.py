@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,9 +91,10 @@ def _calibrate(settings: Settings, source: str) -> None:
     opened = open_source(source, max_pixels=settings.max_pixels)
     if not isinstance(opened, FolderSource):
         raise UsageError("--calibrate fits on a folder: use it with --source folder:PATH")
-    train_anomaly(
-        reference=opened.root,
-        name=f"reference-{stable_id(opened.name)[:12]}",
-        domain=[opened.name],
-        out=settings.home / "references",
-    )
+    with contextlib.redirect_stdout(sys.stderr):
+        train_anomaly(
+            reference=opened.root,
+            name=f"reference-{stable_id(opened.name)[:12]}",
+            domain=[opened.name],
+            out=settings.home / "references",
+        )

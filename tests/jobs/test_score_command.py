@@ -33,6 +33,9 @@ def picture(rng: np.random.Generator, *, odd: bool = False) -> Image.Image:
     )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")

@@ -23,6 +23,7 @@ def test_efficientnet_gives_1584_numbers_that_do_not_depend_on_the_batch() -> No
     assert (vectors[:, -1280:] >= 0).all()
 
 
+@pytest.mark.slow
 def test_eight_views_do_not_see_how_an_image_is_turned() -> None:
     embedder = make_embedder("efficientnet_lite0:8")
     square = np.ascontiguousarray(IMAGES[:1, :, :80])

@@ -120,6 +120,7 @@ def test_a_saturated_star_does_not_stall_deblending(pipeline: AnomalyPipeline) -
     assert (round(found[0].x), round(found[0].y)) == (74, 114)
 
 
+@pytest.mark.slow
 def test_the_shipped_reference_ranks_injected_anomalies_above_normals() -> None:
     pipeline = AnomalyPipeline()
     odd, plain = [], []

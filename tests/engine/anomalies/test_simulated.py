@@ -74,6 +74,7 @@ def test_reference_held_out_and_injected_frames_share_nothing() -> None:
     assert digests[2] == [s.frame.digest for s in injected_frames(3, 0, size=64)]
 
 
+@pytest.mark.slow
 def test_anomalies_never_reach_the_fit_and_are_found_afterwards(tiny: Embedder) -> None:
     def sample(frames):  # type: ignore[no-untyped-def]
         return collect(frames, tiny, clean=cleaned_by_truth)
