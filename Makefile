@@ -58,6 +58,7 @@ check: $(VENV)/installed-dev ## Format, lint, types, import contracts, fast test
 
 bench: $(VENV)/installed-dev ## Measure everything that README quotes
 	for name in codec cosmicrays anomaly scan store dashboard; do $(BIN)/skysieve bench $$name || exit 1; done
+	$(BIN)/python -m jobs.bench.summary README.md
 
 screenshots: $(VENV)/installed-dev chromium ## Make the pictures of README and docs
 	$(BIN)/python -m tests.browser.screenshots

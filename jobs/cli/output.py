@@ -20,7 +20,8 @@ def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
     width = max((len(key) for key in facts), default=0)
     for key, value in facts.items():
         shown = f"{value:.6g}" if isinstance(value, float) else value
-        print(f"{key.replace('_', ' '):<{width}}  {shown}")
+        label = key.replace("_", " ") if key.isidentifier() else key
+        print(f"{label:<{width}}  {shown}")
 
 
 def progress(text: str) -> None:

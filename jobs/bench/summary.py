@@ -1,0 +1,143 @@
+"""The measured part of README, made from docs/results/ so that no figure stands there alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- measured: made by `make bench` -->", "<!-- end of measured -->"
+CODEC_GROUPS = {
+    "landmarks": "HiRISE tiles",
+    "rover": "Navcam",
+    "raw_mars": "Mars, never compressed before",
+    "other_body": "other bodies (never trained on)",
+    "simulated_ground": "simulated ground",
+    "simulated_sky": "simulated sky",
+}
+DETECTORS = {
+    "vi_16_samples": "skysieve, variational, 16 samples",
+    "unet": "skysieve, plain",
+    "deepcr_acs_wfc": "deepCR ACS-WFC",
+}
+ANOMALY_SETS = {
+    "simulated": "simulated nights",
+    "first_extended": "FIRST, extended",
+    "first_bent": "FIRST, bent",
+    "gz2_spirals": "Galaxy Zoo 2, spirals",
+    "hirise_craters": "HiRISE, craters",
+}
+
+
+def summary(results: Path) -> str:
+    """The Markdown of every result that is there."""
+    parts = (("codec", codec), ("cosmicrays", cosmicrays), ("anomaly", anomaly),
+             ("scan", scan), ("store", store), ("dashboard", dashboard))  # fmt: skip
+    sections = []
+    for name, section in parts:
+        path = results / f"{name}.json"
+        if path.is_file():
+            document = json.loads(path.read_text(encoding="utf-8"))
+            where = f"`{document['command']}`, {document['date'][:10]}, [{name}.json]"
+            lines = "\n".join(section(document["figures"]))
+            sections.append(f"{lines}\n\n<sub>{where}(docs/results/{name}.json)</sub>")
+    return "\n\n".join(sections)
+
+
+def codec(figures: dict[str, Any]) -> Iterator[str]:
+    """Quality at half a bit a pixel beside the classic codecs, and the error that was foretold."""
+    yield "**Codec**: PSNR in dB (peak 255) at 0.5 bits per pixel on held-out 8-bit frames, whole files counted; mean over frames.\n"  # noqa: E501
+    yield "| set (frames) | skysieve | JPEG 2000 | JPEG XL | JPEG | predicted / true error |"
+    yield "|---|---|---|---|---|---|"
+    for key, title in CODEC_GROUPS.items():
+        if key in figures["0.5_bpp"]:
+            group = figures["0.5_bpp"][key]
+            ours = group["skysieve"]
+            others = " | ".join(
+                f"{group[name]['psnr_db']:.2f}" for name in ("jpeg2000", "jpegxl", "jpeg")
+            )
+            ratio = ours["predicted_over_true_rmse"]
+            yield f"| {title} ({ours['frames']}) | {ours['psnr_db']:.2f} | {others} | {ratio:.2f} |"
+
+
+def cosmicrays(figures: dict[str, Any]) -> Iterator[str]:
+    """Recall at fixed false-positive rates, and how far the probabilities hold."""
+    yield "**Cosmic rays**: share of hit pixels found at two false-positive rates, and calibration; a real Hubble pair that no net of ours was trained on, and simulated fields.\n"  # noqa: E501
+    yield "| | STIS pair, 0.01 % | 0.1 % | NLL | ECE | simulated, 0.01 % | 0.1 % | NLL | ECE |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for key, title in DETECTORS.items():
+        cells = [title]
+        for dataset in ("stis_pair", "holdout-cr"):
+            row = figures.get(dataset, {}).get(key)
+            if row is None:
+                cells += ["-"] * 4
+                continue
+            cells += [f"{100 * row[f'tpr_at_fpr_{rate}']:.1f} %" for rate in ("0.0001", "0.001")]
+            cells += [f"{row['nll']:.5f}", f"{row['ece_equal_width']:.5f}"]
+        yield f"| {' | '.join(cells)} |"
+
+
+def anomaly(figures: dict[str, Any]) -> Iterator[str]:
+    """Ranking without labels, and whether the stated error rate was kept."""
+    yield "**Anomalies**: area under the ROC curve of the combined score, no labels used; and the share of normal images beyond the 5 % threshold.\n"  # noqa: E501
+    yield "| set | ROC-AUC | source area alone | realised at 5 % |"
+    yield "|---|---|---|---|"
+    for key, title in ANOMALY_SETS.items():
+        if key in figures:
+            row = figures[key]
+            realised = row["realised_false_positive_rate"]["at_0.05"]
+            rate = realised["mean"] if isinstance(realised, dict) else realised
+            alone = row.get("area_alone_roc_auc")
+            auc = row["ranking"]["combined"]["roc_auc"]
+            beside = "-" if alone is None else f"{alone:.3f}"
+            yield f"| {title} | {auc:.3f} | {beside} | {100 * rate:.1f} % |"
+
+
+def scan(figures: dict[str, Any]) -> Iterator[str]:
+    """Throughput of a whole cycle."""
+    one, two = (figures[f"workers_{count}"]["frames_per_s"] for count in (1, 2))
+    ratio = figures["speedup"]["ratio"]
+    yield f"**Scan**: {one:.2f} frames (256 x 256, all three pipelines) a second with one worker, {two:.2f} with two, a ratio of {ratio:.2f}."  # noqa: E501
+
+
+def store(figures: dict[str, Any]) -> Iterator[str]:
+    """What the store bears, and what a kill loses."""
+    rows = "; ".join(f"{key.replace('_', ' ')} {shown(value)}" for key, value in flat(figures))
+    yield f"**Store**: {rows}."
+
+
+def dashboard(figures: dict[str, Any]) -> Iterator[str]:
+    """How fast pages come."""
+    rows = "; ".join(f"{key.replace('_', ' ')} {shown(value)}" for key, value in flat(figures))
+    yield f"**Dashboard**: {rows}."
+
+
+def flat(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every figure of a nested mapping under its whole name."""
+    for key, value in figures.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key} ")
+        else:
+            yield prefix + key, value
+
+
+def shown(value: Any) -> str:
+    """A number as README shows it."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def with_summary(readme: str, results: Path) -> str:
+    """README with its measured part made anew. Raises ValueError when the part is not marked."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"README lacks the lines {BEGIN!r} and {END!r}")
+    return f"{before}{begin}\n\n{summary(results)}\n\n{end}{after}"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1])
+    text = with_summary(readme.read_text(encoding="utf-8"), readme.parent / "docs" / "results")
+    readme.write_text(text, encoding="utf-8")
