@@ -135,11 +135,12 @@ class ClusterWorkers:
 
     def __init__(self, address: str, timeout_s: float) -> None:
         try:
-            from distributed import Client
+            from distributed import Client, KilledWorker
         except ImportError as error:
             raise JobError(
                 "SKYSIEVE_CLUSTER is set but Dask is missing: pip install 'skysieve[cluster]'"
             ) from error
+        self._killed = KilledWorker
         self._client = Client(address)
         self.count = max(1, sum(self._client.nthreads().values()))
         self._executor = self._client.get_executor(retries=ATTEMPTS - 1)
@@ -154,6 +155,8 @@ class ClusterWorkers:
             raise WorkerLost(
                 f"the cluster took longer than {self._timeout_s * ATTEMPTS:g} s on this frame"
             ) from error
+        except self._killed as error:
+            raise WorkerLost(f"the cluster's workers died on this frame: {error}") from error
 
     def close(self) -> None:
         """Leave the cluster; it goes on without us."""
