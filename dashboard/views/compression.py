@@ -10,9 +10,10 @@ from dashboard import charts, pictures
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal, made_by, name_of, number, size
 from dashboard.frame_choice import choose_frame
+from dashboard.inapplicable import inapplicable_frames
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
-from db.queries import compression, runs
+from db.queries import compression
 
 MEASURES = {
     "PSNR": ("psnr_db", "PSNR (dB)", "Higher is closer to the original."),
@@ -34,13 +35,13 @@ def show() -> None:
     coded = ask(compression.codec_runs)
     if not coded:
         empty("compressed frames")
-        _not_applicable()
+        inapplicable_frames("codec", "codec")
         return
     _totals()
     _rates(coded)
     st.divider()
     _one_frame(choose_frame(coded))
-    _not_applicable()
+    inapplicable_frames("codec", "codec")
 
 
 def _totals() -> None:
@@ -161,22 +162,9 @@ def _badge(badge: dict[str, Any], which: str, here: float | None) -> None:
     st.badge(
         f"{word}: Spearman {overall:.2f} with the true error",
         color=colour,  # type: ignore[arg-type]
-        help="Rank correlation over tiles; median over this model's runs.",
+        help="Rank correlation over blocks of 32 x 32 pixels; median over this model's runs.",
     )
     st.caption(f"Median of {count(badge[f'{which}_runs'])} runs; on this frame {number(here)}.")
-
-
-def _not_applicable() -> None:
-    rows = ask(runs.not_applicable, "codec")
-    if not rows:
-        return
-    st.subheader("Not applicable")
-    table(
-        rows,
-        {"object_id": "object", "source": "source", "reason": "why", "finished_at": moment("seen")},
-        key="codec_not_applicable",
-        alt="Frames that the codec does not apply to",
-    )
 
 
 show()

@@ -10,6 +10,7 @@ from dashboard import pictures
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal, made_by, name_of, number
 from dashboard.frame_choice import choose_frame
+from dashboard.inapplicable import inapplicable_frames
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
 from db.queries import calibration, cosmicrays, runs
@@ -22,7 +23,7 @@ def show() -> None:
     found = ask(cosmicrays.cosmic_ray_runs)
     if not found:
         empty("cosmic-ray runs")
-        _not_applicable()
+        inapplicable_frames("cosmicrays", "cosmic-ray detector")
         return
     _totals()
     _one_frame(choose_frame(found))
@@ -45,7 +46,7 @@ def show() -> None:
         key="cosmic_ray_runs",
         alt="The current cosmic-ray runs",
     )
-    _not_applicable()
+    inapplicable_frames("cosmicrays", "cosmic-ray detector")
 
 
 def _totals() -> None:
@@ -129,19 +130,6 @@ def _calibration_line(model_digest: str) -> str:
         for row in reports
     )
     return f"Held-out calibration of this model: {measured_on}. Details on the Calibration page."
-
-
-def _not_applicable() -> None:
-    rows = ask(runs.not_applicable, "cosmicrays")
-    if not rows:
-        return
-    st.subheader("Not applicable")
-    table(
-        rows,
-        {"object_id": "object", "source": "source", "reason": "why", "finished_at": moment("seen")},
-        key="cosmic_rays_not_applicable",
-        alt="Frames that the cosmic-ray detector does not apply to",
-    )
 
 
 show()

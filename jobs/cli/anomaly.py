@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.cli.options import WeightsFolder
 from jobs.cli.output import AsJson, progress, report
 from jobs.errors import SourceError, UsageError
 
@@ -70,9 +71,7 @@ def train_anomaly(
     held_out: Annotated[int, typer.Option(min=1, help="Simulated frames to test on, twice.")] = 120,
     embedder: Annotated[str, typer.Option(help=EMBEDDER_HELP)] = DEFAULT_EMBEDDER,
     seed: Annotated[int, typer.Option(help="Seed of the held-out frames.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and card; the package's by default.")
-    ] = None,
+    out: WeightsFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit what "normal" is, calibrate and measure it on held-out images, write it with a card."""

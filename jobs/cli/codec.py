@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.cli.options import Resume, WeightsFolder
 from jobs.cli.output import AsJson, progress, report
 from jobs.errors import UsageError
 
@@ -102,10 +103,8 @@ def train_codec(
         float | None, typer.Option(help="End the schedule by the clock; not repeatable then.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of crops, start and noise.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and card; the package's by default.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    out: WeightsFolder = None,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the codec on simulations and, where SKYSIEVE_DATA points, on real images."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from jobs.cli.options import Resume, WeightsFolder
 from jobs.cli.output import AsJson, progress, report
 from jobs.errors import UsageError
 
@@ -106,10 +107,8 @@ def train_cosmicrays(
         int | None, typer.Option(min=1, help=f"{UNET_STEPS}, Bayesian {VI_STEPS} by default.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data, start and noise.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for weights and card; the package's by default.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    out: WeightsFolder = None,
+    resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a cosmic-ray network on simulations and, where SKYSIEVE_DATA points, real frames."""
