@@ -130,10 +130,6 @@ def test_deepcr_missing_names_the_extra(
     assert not (tmp_path / "clean.fits").exists()
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("learned_models") is None,
-    reason="deepCR is not installed: pip install 'skysieve[deepcr]'",
-)
 def test_deepcr_finds_the_hit(one_chip: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean.fits"
     clean(one_chip, out, method="deepcr")
