@@ -28,7 +28,7 @@ Figures = NDArray[np.float64]
 class TrainingPlan:
     """How to train; `minutes`, when given, ends the schedule early by the clock passed in."""
 
-    steps: int = 20_000
+    steps: int = 12_000
     batch: int = 8
     crop: int = 128
     seed: int = 0
