@@ -187,7 +187,9 @@ def _turn(next_cursor: str | None) -> None:
     back.button(
         "Previous", disabled=not cursors, on_click=_previous, icon=":material/chevron_left:"
     )
-    where.caption(f"From number {first} on, most anomalous first: p-value, then rank score.")
+    where.caption(
+        f"From number {first} on, most anomalous first (p-value, then rank score), artefacts last."
+    )
     on.button(
         "Next",
         disabled=next_cursor is None,

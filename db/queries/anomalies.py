@@ -18,12 +18,12 @@ def page_of_detections(
     """List the detections of the current runs, most anomalous first.
 
     `label` keeps those to which some person gave it ("unlabelled": nobody gave any); `text` is
-    looked for in object, class and reason, case ignored. Order: p_value with unknown last,
-    rank_score from high to low, detection_id.
+    looked for in object, class and reason, case ignored. Order: artefacts after all others, p_value
+    with unknown last, rank_score from high to low, detection_id.
 
     Raises StoreError on a cursor or limit that cannot be.
     """
-    p_value, rank_score, detection_id = start_of_page(cursor, keys=3)
+    artefact, p_value, rank_score, detection_id = start_of_page(cursor, keys=4)
     rows = store.rows(
         """
         WITH said AS (
@@ -35,7 +35,7 @@ def page_of_detections(
         )
         SELECT d.*, o.source, o.object_id, coalesce(s.accepts, 0) AS accepts,
                coalesce(s.rejects, 0) AS rejects, coalesce(s.unsures, 0) AS unsures,
-               r.model_digest, m.name AS model
+               r.model_digest, m.name AS model, d.verdict = 'artefact' AS is_artefact
         FROM detections d
         JOIN current_runs r USING (run_id)
         LEFT JOIN models m USING (model_digest)
@@ -48,14 +48,18 @@ def page_of_detections(
           AND ($4::VARCHAR IS NULL
                OR contains(lower(concat_ws(' ', o.object_id, d.class_name, d.reason)), lower($4)))
           AND ($7::VARCHAR IS NULL
-               OR (coalesce(d.p_value, 2), coalesce(-d.rank_score, 'inf'::DOUBLE), d.detection_id)
-                > (coalesce($5::DOUBLE, 2), coalesce(-$6::DOUBLE, 'inf'::DOUBLE), $7))
-        ORDER BY coalesce(d.p_value, 2), coalesce(-d.rank_score, 'inf'::DOUBLE), d.detection_id
-        LIMIT $8
+               OR (d.verdict = 'artefact', coalesce(d.p_value, 2),
+                   coalesce(-d.rank_score, 'inf'::DOUBLE), d.detection_id)
+                > ($8::BOOLEAN, coalesce($5::DOUBLE, 2),
+                   coalesce(-$6::DOUBLE, 'inf'::DOUBLE), $7))
+        ORDER BY d.verdict = 'artefact', coalesce(d.p_value, 2),
+                 coalesce(-d.rank_score, 'inf'::DOUBLE), d.detection_id
+        LIMIT $9
         """,
-        [verdict, source, label, text, p_value, rank_score, detection_id, rows_to_fetch(limit)],
-    )
-    return page_of(rows, limit, ("p_value", "rank_score", "detection_id"))
+        [verdict, source, label, text, p_value, rank_score, detection_id, artefact,
+         rows_to_fetch(limit)],
+    )  # fmt: skip
+    return page_of(rows, limit, ("is_artefact", "p_value", "rank_score", "detection_id"))
 
 
 def verdict_counts(store: Reads) -> list[Row]:

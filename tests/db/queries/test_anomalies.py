@@ -150,3 +150,22 @@ def test_detections_of_a_frame(ranked: Store) -> None:
         "a",
         "c",
     ]
+
+
+def test_artefacts_come_after_all_others_on_every_page(ranked: Store) -> None:
+    ranked.write(
+        {
+            "detections": [
+                rows.detection("trail", p_value=0.0001, verdict="artefact"),
+                rows.detection("column", p_value=None, verdict="artefact"),
+            ]
+        }
+    )
+    seen, cursor = list[str](), None
+    while True:
+        page = anomalies.page_of_detections(ranked, limit=1, cursor=cursor)
+        seen += [row["detection_id"] for row in page.rows]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == ["b", "d", "a", "c", "trail", "column"]
