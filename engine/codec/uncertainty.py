@@ -23,7 +23,8 @@ def dropout_deviation(decoded: Decoded, samples: int, rng: np.random.Generator) 
     In the frame's unit, over `samples` >= 2 decoder passes (Gal and Ghahramani, 2016, "Dropout as a
     Bayesian approximation"); planes are combined by the root mean square. It ranks where a decoder
     is unsure of itself and is much smaller than the error: quantisation, which causes most of it,
-    is not sampled. Raises NotApplicable for a file that was not coded by the learned codec.
+    is not sampled. Beyond about 3 bits per pixel, outside the rates trained on, it falls to zero.
+    Raises NotApplicable for a file that was not coded by the learned codec.
     """
     if samples < 2:
         raise ValueError(f"a deviation needs at least 2 samples, got {samples}")

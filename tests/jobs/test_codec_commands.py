@@ -87,8 +87,18 @@ def test_the_uncertainty_file_holds_both_maps_and_the_wcs(stars: Path, tmp_path:
     assert facts["fits_cards"] == "essential"
     with fits.open(maps) as units:
         assert [unit.name for unit in units[1:]] == ["PREDICTED", "DROPOUT"]
-        assert all((unit.data > 0).all() for unit in units[1:])
+        assert (units["PREDICTED"].data > 0).all()
+        assert (units["DROPOUT"].data >= 0).all()
         assert units["DROPOUT"].header["CTYPE1"] == "RA---TAN"
+
+
+def test_both_maps_are_above_zero_at_the_rates_trained_on(picture: Path, tmp_path: Path):
+    run("compress", picture, "--out", tmp_path, "--bpp", 1.0)
+    maps = tmp_path / "maps.fits"
+    coded = tmp_path / "ground.cosmic"
+    run("decompress", coded, "--out", tmp_path / "back.png", "--uncertainty", maps)
+    with fits.open(maps) as units:
+        assert all((unit.data > 0).all() for unit in units[1:])
 
 
 def test_damage_is_reported_and_masked(picture: Path, tmp_path: Path):
