@@ -12,6 +12,8 @@ from jobs.notify import notify
 
 def announce_candidates(store: Store, cycle_id: str, urls: Sequence[str], now: datetime) -> int:
     """Send one message to each URL that has not had one for this cycle; returns how many went."""
+    if not urls:
+        return 0
     found = store.rows(
         """SELECT d.detection_id, d.p_value, d.reason, o.object_id, o.source
            FROM detections d JOIN runs r USING (run_id)

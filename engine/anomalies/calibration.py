@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.anomalies.scores.base import Scores, Tensors
+from engine.anomalies.scores.base import Scores
 from engine.errors import CalibrationError
 
 MIN_CALIBRATION = 19
@@ -112,8 +112,3 @@ class Combination:
 def _fisher(members: Sequence[str], calibrations: Mapping[str, Calibration], raw: Scores) -> Scores:
     columns = [calibrations[name].log_tail(raw[:, i]) for i, name in enumerate(members)]
     return np.asarray(-2.0 * np.sum(columns, axis=0), dtype=np.float64)
-
-
-def calibration_tensors(calibrations: Mapping[str, Calibration]) -> Tensors:
-    """Calibration scores by method, float32, for one safetensors file."""
-    return {name: fitted.scores.astype(np.float32) for name, fitted in calibrations.items()}
