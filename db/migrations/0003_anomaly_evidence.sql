@@ -1,0 +1,2 @@
+-- What speaks for and against a detection beside its scores.
+SELECT 1;
