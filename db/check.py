@@ -27,6 +27,9 @@ REFERENCES = (
     ("catalogue_matches", "query_id", "catalogue_queries", "query_id"),
     ("labels", "detection_id", "detections", "detection_id"),
     ("labels", "undoes", "labels", "label_id"),
+    ("mask_edits", "frame_digest", "frames", "frame_digest"),
+    ("mask_edits", "run_id", "runs", "run_id"),
+    ("mask_edits", "undoes", "mask_edits", "edit_id"),
     ("cycles", "request_id", "requests", "request_id"),
     ("run_events", "cycle_id", "cycles", "cycle_id"),
 )
@@ -76,7 +79,7 @@ def _missing_files(store: Store) -> list[str]:
     kept = set(store.files.digests())
     faults = []
     for table, columns in store.tables.items():
-        for column in (name for name in columns if name.endswith("_file")):
+        for column in (name for name in columns if name.endswith(("_file", "_array"))):
             named = store.table(
                 f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
             )[0].to_pylist()
