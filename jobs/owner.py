@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from db import cycles, labels, schedules
+from db import cycles, labels, mask_edits, schedules
 from db import requests as queue
 from db.errors import StoreInvalidated
 from db.store import Store
+from jobs import masks
 from jobs.carriers import Carriers
 from jobs.catalogues import catalogues
 from jobs.dispatcher import Dispatcher
@@ -147,6 +148,33 @@ class Owner:
         """Take a label back by a further row."""
         labels.undo_label(
             self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=_now()
+        )
+
+    def edit_mask(
+        self,
+        frame_digest: str,
+        action: str,
+        region: mask_edits.Region,
+        editor: str,
+        *,
+        edit_id: str,
+        run_id: str,
+        threshold: float,
+    ) -> None:
+        """Write what a person said about pixels; the same edit_id is written once."""
+        mask_edits.add_edit(
+            self.store, edit_id=edit_id, frame_digest=frame_digest, action=action, region=region,
+            editor=editor, run_id=run_id, threshold=threshold, now=_now(),
+        )  # fmt: skip
+
+    def describe_mask_edit(self, document: Mapping[str, Any], *, edit_id: str) -> dict[str, Any]:
+        """Write the mask edit that a script describes; returns its row."""
+        return masks.edit_from(self.store, document, edit_id=edit_id, now=_now())
+
+    def undo_mask_edit(self, undoes: str, editor: str, *, edit_id: str) -> dict[str, Any]:
+        """Take a mask edit back by a further row, which is returned."""
+        return mask_edits.undo_edit(
+            self.store, edit_id=edit_id, undoes=undoes, editor=editor, now=_now()
         )
 
     def schedules(self) -> list[dict[str, Any]]:

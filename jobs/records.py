@@ -247,7 +247,17 @@ def _cosmic_ray_rows(record: Record, frame: Frame, run_id: str, result: CosmicRa
         information_file=record.file(map_png(result.mutual_information, low=0.0, high=LN2 / 4)),
         mask_file=record.file(map_png(result.mask.astype(np.float32), low=0.0, high=1.0)),
         cleaned_file=record.file(preview_png(result.cleaned, frame.mask, like=frame.pixels)),
+        information_values_file=record.file(
+            pack_arrays(information=result.mutual_information.astype(np.float16))
+        ),
+        cleaned_values_file=record.file(_inpainted(result)),
     )
+
+
+def _inpainted(result: CosmicRayResult) -> bytes:
+    """The inpainted pixels alone, by flat index: with the frame they make the cleaned one."""
+    pixels = np.flatnonzero(result.mask)
+    return pack_arrays(index=pixels, value=result.cleaned.ravel()[pixels].astype(np.float32))
 
 
 def _detection_rows(

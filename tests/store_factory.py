@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from db.store import Store
 from jobs.packing import pack_arrays
@@ -91,7 +92,9 @@ class Night:
             unit="" if colour else "electron",
             masked_pixels=int(7 * number),
             median=float(np.median(raw)),
-            pixels_file=self.keep(raw.astype("<f4").tobytes()),
+            pixels_file=self.keep(
+                pack_arrays(pixels=raw.astype(np.float32), mask=np.zeros(raw.shape, dtype=bool))
+            ),
             preview_file=self.picture(shown),
             stored_at=seen_at,
         )
@@ -235,6 +238,8 @@ class Night:
         probability = np.clip(0.9 * mask + self.rng.uniform(0, 0.2, mask.shape), 0, 1)
         entropy = -(probability * np.log(probability + 1e-6))
         half = probability.astype(np.float16)
+        _, hits = ndimage.label(half > 0.5, structure=np.ones((3, 3)))
+        flagged = np.flatnonzero(half > 0.5)
         self.add(
             "cosmic_ray_runs",
             run_id=run_id,
@@ -243,7 +248,7 @@ class Night:
             threshold=0.5,
             pixels=SIDE * SIDE,
             flagged_pixels=int((half > 0.5).sum()),
-            hits=12,
+            hits=int(hits),
             mean_entropy=float(entropy.mean()),
             mean_information=float(entropy.mean() / 3),
             probability_array=self.keep(pack_arrays(probability=half)),
@@ -252,6 +257,12 @@ class Night:
             information_file=self.picture(entropy),
             mask_file=self.picture(mask),
             cleaned_file=self.picture(np.sqrt(clean)),
+            information_values_file=self.keep(
+                pack_arrays(information=(entropy / 3).astype(np.float16))
+            ),
+            cleaned_values_file=self.keep(
+                pack_arrays(index=flagged, value=clean.ravel()[flagged].astype(np.float32))
+            ),
         )
 
     # -- detections ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from db.errors import QueryRefused, StoreError, StoreInvalidated
 from engine.errors import EngineError
-from jobs.api import endpoints
+from jobs.api import endpoints, mask_edits
 from jobs.api.call import Call
 from jobs.api.guards import Refused, check_caller
 from jobs.errors import JobError, OwnerError
@@ -42,6 +42,10 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/api/scans/{id}", endpoints.cancel_scan),
     ("GET", "/api/labels", endpoints.labels),
     ("POST", "/api/labels", endpoints.add_label),
+    ("GET", "/api/mask-edits", mask_edits.edits),
+    ("POST", "/api/mask-edits", mask_edits.add_edit),
+    ("GET", "/api/mask-edits/frames", mask_edits.edited_frames),
+    ("GET", "/api/mask-edits/frames/{id}", mask_edits.edited_frame),
     ("POST", "/api/query", endpoints.query),
     ("GET", "/api/export", endpoints.export),
     ("POST", "/api/backup", endpoints.backup),

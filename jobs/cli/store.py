@@ -124,3 +124,29 @@ def export_labels(file: Path, as_json: AsJson = False) -> None:
     file.write_bytes(content)
     rows = sum(1 for _ in csv.reader(io.StringIO(content.decode("utf-8"), newline=""))) - 1
     report({"file": str(file), "labels": rows}, as_json=as_json)
+
+
+@labels.command("export-masks")
+def export_masks(
+    folder: Annotated[Path, typer.Argument(help="A folder, made if it is not there.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write each cosmic-ray mask that people edited as FITS, with an index.csv, for training."""
+    from jobs.access import store_access
+    from jobs.settings import load_settings
+
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = []
+    with store_access(load_settings()) as client:
+        for row in client.pages("mask-edits/frames"):
+            name = f"mask-{row['frame_digest'][:16]}.fits"
+            content = client.call("GET", f"mask-edits/frames/{row['frame_digest']}").content
+            (folder / name).write_bytes(content)
+            listed.append({"file": name, **row, "editors": "; ".join(row["editors"])})
+    columns = ("file", "frame_digest", "object_id", "source", "edits", "confirmed", "editors",
+               "edited_at")  # fmt: skip
+    with (folder / "index.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns)
+        writer.writeheader()
+        writer.writerows(listed)
+    report({"folder": str(folder), "masks": len(listed)}, as_json=as_json)
