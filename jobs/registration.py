@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engine.cards import ModelCard
+from engine.metrics.measurement import ALL, SHIPPED
 from jobs.ids import stable_id
 from jobs.plan import Plan
 from jobs.records import Record
@@ -40,35 +42,58 @@ def _register_model(record: Record, card: ModelCard, now: datetime) -> None:
         card=card.as_dict(),
         registered_at=now,
     )
-    for report in card.calibration.get("reports", ()):
+    reports = card.calibration.get("reports", ())
+    for dataset in dict.fromkeys(report["dataset"] for report in reports):
+        variants = [report for report in reports if report["dataset"] == dataset]
         measured_at = datetime.fromisoformat(card.trained_at)
-        add_report(record, report, card.pipeline, card.digest, measured_at, scope="card")
+        add_measurement(record, variants, card, measured_at, scope="card", series=dataset)
 
 
-def report_id_of(scope: str, model_digest: str, dataset: str) -> str:
+def report_id_of(
+    scope: str, model_digest: str, dataset: str, pixels: str = ALL, stage: str = SHIPPED
+) -> str:
     """The natural key of a calibration report."""
-    return stable_id("report", scope, model_digest, dataset)
+    about = () if (pixels, stage) == (ALL, SHIPPED) else (pixels, stage)
+    return stable_id("report", scope, model_digest, dataset, *about)
 
 
-def add_report(
+def add_measurement(
     record: Record,
-    report: dict[str, Any],
-    pipeline: str,
-    model_digest: str,
+    variants: Sequence[Mapping[str, Any]],
+    card: ModelCard,
     measured_at: datetime,
     *,
     scope: str,
+    series: str,
+    frames: int | None = None,
 ) -> None:
-    """Add one calibration report (`CalibrationReport.as_dict`); `scope` keeps reports apart."""
-    report_id = report_id_of(scope, model_digest, report["dataset"])
-    record.row(
-        "calibration_reports",
-        report_id=report_id,
-        model_digest=model_digest,
-        pipeline=pipeline,
-        measured_at=measured_at,
-        **{name: report[name] for name in SCALARS},
-    )
+    """Add the reports of one measurement (`Variant.as_dict`, or `CalibrationReport.as_dict`).
+
+    `scope` keeps measurements apart, `series` joins those that make one line over time. A report
+    that does not say what it is about is over all pixels, as shipped.
+    """
+    for report in variants:
+        pixels, stage = report.get("pixels", ALL), report.get("stage", SHIPPED)
+        report_id = report_id_of(scope, card.digest, report["dataset"], pixels, stage)
+        shipped = float(card.calibration.get("temperature", 1.0))
+        record.row(
+            "calibration_reports",
+            report_id=report_id,
+            model_digest=card.digest,
+            pipeline=card.pipeline,
+            measured_at=measured_at,
+            measurement_id=report_id_of(scope, card.digest, report["dataset"]),
+            series=series,
+            frames=frames,
+            pixels=pixels,
+            stage=stage,
+            applied_temperature=shipped if stage == SHIPPED else 1.0,
+            **{name: report[name] for name in SCALARS},
+        )
+        _add_curves(record, report_id, report)
+
+
+def _add_curves(record: Record, report_id: str, report: Mapping[str, Any]) -> None:
     for number, bin_ in enumerate(report["reliability"]):
         record.row(
             "reliability_bins",

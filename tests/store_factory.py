@@ -360,7 +360,16 @@ class Night:
             ("cosmicrays", "rays-vi"),
             ("anomaly", "patches-32"),
         ):
-            card = {"name": name, "description": f"the {pipeline} model of the tests", "seed": 0}
+            card = {
+                "name": name,
+                "description": f"the {pipeline} model of the tests",
+                "seed": 0,
+                "calibration": {
+                    "temperature": 0.78,
+                    "temperature_reason": "fitted on real exposures held out from training",
+                    "temperature_fitted": {"47 Tuc": 0.82, "omega Cen": 0.75},
+                },
+            }
             self.add(
                 "models",
                 model_digest=digest("model", pipeline),
@@ -378,44 +387,66 @@ class Night:
             )
 
     def add_calibration(self) -> None:
+        """Two measurements on held-out sets of four reports each, and two older nights."""
         for dataset, gap in (("simulated sky, held out", 0.03), ("HST/STIS pair", 0.1)):
-            report_id = digest("report", dataset)
+            for pixels in ("all", "p >= 0.01"):
+                for stage in ("shipped", "untempered"):
+                    self.add_report(dataset, gap, pixels, stage, NOW - timedelta(hours=20))
+        for night in (1, 2):
+            at = NOW - timedelta(days=night)
+            self.add_report(f"sim:night-{night}, exact truth", 0.02 * night, "all", "shipped", at)
+
+    def add_report(
+        self, dataset: str, gap: float, pixels: str, stage: str, measured_at: datetime
+    ) -> None:
+        every = (pixels, stage) == ("all", "shipped")
+        measurement_id = digest("report", dataset)
+        report_id = measurement_id if every else digest("report", dataset, pixels, stage)
+        gap *= (2 if pixels != "all" else 1) * (1.5 if stage == "untempered" else 1)
+        self.add(
+            "calibration_reports",
+            report_id=report_id,
+            measurement_id=measurement_id,
+            series="simulated nights" if dataset.startswith("sim:") else dataset,
+            frames=6,
+            pixels=pixels,
+            stage=stage,
+            applied_temperature=0.78 if stage == "shipped" else 1.0,
+            model_digest=digest("model", "cosmicrays"),
+            pipeline="cosmicrays",
+            dataset=dataset,
+            n=100_000 if pixels == "all" else 3_000,
+            positives=2_000 if pixels == "all" else 1_900,
+            brier=0.01 + gap / 10,
+            nll=0.04 + gap / 10,
+            ece=gap,
+            ece_equal_mass=0.9 * gap,
+            ece_by_class=1.2 * gap,
+            ece_bins=10,
+            ece_norm="l1",
+            aurc=0.002 + gap / 100,
+            temperature=1.3,
+            measured_at=measured_at,
+        )
+        for bin_number in range(10):
+            mean = (bin_number + 0.5) / 10
             self.add(
-                "calibration_reports",
+                "reliability_bins",
                 report_id=report_id,
-                model_digest=digest("model", "cosmicrays"),
-                pipeline="cosmicrays",
-                dataset=dataset,
-                n=100_000,
-                positives=2_000,
-                brier=0.01 + gap / 10,
-                nll=0.04 + gap / 10,
-                ece=gap,
-                ece_bins=10,
-                ece_norm="l1",
-                aurc=0.002 + gap / 100,
-                temperature=1.3,
-                measured_at=NOW - timedelta(hours=20),
+                bin=bin_number,
+                low=bin_number / 10,
+                high=(bin_number + 1) / 10,
+                n=90_000 if bin_number == 0 else 1_000 + 10 * bin_number,
+                mean_probability=mean,
+                observed_frequency=max(0.0, mean - gap * np.sin(3 * mean)),
             )
-            for bin_number in range(10):
-                mean = (bin_number + 0.5) / 10
-                self.add(
-                    "reliability_bins",
-                    report_id=report_id,
-                    bin=bin_number,
-                    low=bin_number / 10,
-                    high=(bin_number + 1) / 10,
-                    n=90_000 if bin_number == 0 else 1_000 + 10 * bin_number,
-                    mean_probability=mean,
-                    observed_frequency=max(0.0, mean - gap * np.sin(3 * mean)),
-                )
-            for step in range(1, 21):
-                self.add(
-                    "risk_coverage_points",
-                    report_id=report_id,
-                    coverage=step / 20,
-                    risk=(gap / 10) * (step / 20) ** 2,
-                )
+        for step in range(1, 21):
+            self.add(
+                "risk_coverage_points",
+                report_id=report_id,
+                coverage=step / 20,
+                risk=(gap / 10) * (step / 20) ** 2,
+            )
 
     def add_history(self, frames: int) -> None:
         for number, (state, error) in enumerate(

@@ -26,7 +26,7 @@ METRICS = {
     "anomalies": ("Detections", "SELECT count(*) FROM detections"),
 }
 SENTENCES = {
-    "calibration": ("n = {:,}", "SELECT min(n) FROM calibration_reports"),
+    "calibration": ("n = {:,}", "SELECT min(n) FROM calibration_reports WHERE pixels = 'all'"),
     "jobs": ("cycles stored {} frames", "SELECT sum(stored)::BIGINT FROM cycles"),
 }
 WAITING = "SELECT count(*) FROM detections WHERE verdict <> 'artefact'"

@@ -35,8 +35,8 @@ COMMANDS = (
     "demo", "configure", "serve", "run", "scan", "compress", "decompress", "clean", "score",
     "crossmatch", "doctor", "train codec", "train cosmicrays", "train anomaly", "bench codec",
     "bench cosmicrays", "bench anomaly", "bench scan", "bench store", "bench dashboard",
-    "labels import", "labels export", "labels export-masks", "models fetch", "models list", "db migrate", "db sql",
-    "db export", "db backup", "db restore",
+    "labels import", "labels export", "labels export-masks", "models fetch", "models list",
+    "db migrate", "db sql", "db export", "db backup", "db restore",
 )  # fmt: skip
 
 

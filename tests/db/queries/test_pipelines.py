@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from db.queries import calibration, compression, cosmicrays
@@ -125,3 +127,35 @@ def test_the_newest_calibration_report_of_a_model_on_a_data_set_counts(store: St
     assert (found["report_id"], found["ece"]) == ("new", 0.1)
     assert [row["bin"] for row in calibration.reliability(store, "new")] == [0, 1]
     assert [row["coverage"] for row in calibration.risk_coverage(store, "new")] == [0.5, 1.0]
+
+
+def test_the_variants_of_a_measurement_come_with_the_report_itself_first(night: Store) -> None:
+    for row in calibration.reports(night):
+        found = calibration.variants(night, row["report_id"])
+        assert found[0]["report_id"] == row["report_id"]
+        assert {v["dataset"] for v in found} == {row["dataset"]}
+        assert len(found) == (1 if row["dataset"].startswith("sim:") else 4)
+
+
+def test_the_history_joins_nights_to_one_line_in_order_of_time(night: Store) -> None:
+    rows = calibration.history(night)
+    assert [row["measured_at"] for row in rows] == sorted(row["measured_at"] for row in rows)
+    assert sum(row["line"] == "simulated nights" for row in rows) == 2
+    assert {row["stage"] for row in rows} == {"shipped"}
+    assert len(calibration.history(night, limit=3)) == 3
+
+
+def test_a_report_from_before_there_were_variants_is_over_all_pixels(store: Store) -> None:
+    store.write({"calibration_reports": [report("old", 0, 0.3)]})
+    (found,) = calibration.variants(store, "old")
+    assert (found["pixels"], found["stage"], found["series"]) == ("all", "shipped", None)
+    assert [row["line"] for row in calibration.history(store)] == ["sky"]
+
+
+def test_a_card_gives_its_calibration(night: Store) -> None:
+    model = calibration.reports(night)[0]["model_digest"]
+    found = calibration.card(night, model)
+    assert found is not None
+    assert json.loads(found["calibration"])["temperature"] == 0.78
+    assert found["metrics"] is None
+    assert calibration.card(night, "nobody") is None
