@@ -68,6 +68,7 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
             AnomalyPolicy(
                 false_positive_rate=candidate_rate,
                 near_miss_rate=max(settings.near_miss_rate, candidate_rate),
+                max_detections=settings.max_detections,
                 seed=settings.seed,
             ),
             reference_folder,

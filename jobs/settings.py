@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     false_positive_rate: float = Field(0.01, gt=0, lt=1, description="of the candidate verdict")
     near_miss_rate: float = Field(0.05, gt=0, lt=1)
     aggressive_rate: float = Field(0.05, gt=0, lt=1, description="candidate rate of --aggressive")
+    max_detections: int = Field(64, ge=1, le=10_000, description="most sources judged on a frame")
     seed: int = Field(0, ge=0, description="seed of every random choice in the pipelines")
 
     simbad_url: str = "https://simbad.cds.unistra.fr/simbad/sim-tap"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.anomalies.detection import Source, find_sources
-from engine.anomalies.policy import CutoutMode
+from engine.anomalies.policy import DEFAULT_LIMIT, CutoutMode
 from engine.errors import NotApplicable
 from engine.frame import Frame, Mask, Pixels
 from engine.results import CosmicRayResult
@@ -64,7 +64,7 @@ def cutouts_of(
     frame: Frame,
     *,
     mode: CutoutMode = "auto",
-    limit: int = 8,
+    limit: int = DEFAULT_LIMIT,
     cosmic_rays: CosmicRayResult | None = None,
 ) -> tuple[Cutout, ...]:
     """The cutouts of a frame, sources by falling signal to noise.

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.stats import mad_std
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS, MedianBackground
-from photutils.segmentation import SegmentationImage, SourceCatalog, detect_sources
+from photutils.segmentation import (
+    SegmentationImage,
+    SourceCatalog,
+    deblend_sources,
+    detect_sources,
+)
 from scipy import ndimage
 
-from engine.anomalies.deblending import deblend
 from engine.frame import Mask, Pixels
 
 THRESHOLD_SIGMA = 4.0
 MIN_AREA_PX = 9
 MIN_SNR = 8.0
+DEBLEND_LEVELS, DEBLEND_CONTRAST, DEBLEND_AREA_PX = 16, 0.05, 5
 BACKGROUND_BOXES, LEAST_BOX_PX, LARGEST_BOX_PX = 8, 32, 128
 SMOOTHING_PX = 1.0
 
@@ -34,7 +41,7 @@ class Source:
     """One detected source. `x`, `y` 0-based pixel coordinates of the flux-weighted centre, `flux`
     and `peak` in pixel units over the footprint and above the background, `radius_px` half the
     larger side of the footprint, `elongation` its length over its width, `label` its number in the
-    segmentation."""
+    segmentation, `area_px` its number of pixels."""
 
     x: float
     y: float
@@ -44,6 +51,7 @@ class Source:
     radius_px: float
     elongation: float
     label: int
+    area_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,10 @@ def find_sources(image: Pixels, mask: Mask, *, limit: int) -> SourceMap:
     """The brightest `limit` sources of `image` float32 (H, W), by signal to noise.
 
     A source is at least 9 connected pixels 4 sigma above the background in the image smoothed by
-    1 px, deblended, with a signal to noise of at least 8: snr = flux / (noise sqrt(area)). Pixels
-    True in `mask` take no part. Extended and bright sources stay: there is no upper limit on size
-    or flux.
+    1 px, with a signal to noise of at least 8: snr = flux / (noise sqrt(area)). Sources that touch
+    are split over 16 exponential levels where a branch holds 5 % of the light (Bertin & Arnouts
+    1996, A&AS 117; watershed by photutils). Pixels True in `mask` take no part. Extended and
+    bright sources stay: there is no upper limit on size or flux.
     """
     background = estimate_background(image, mask)
     light = np.where(mask, 0.0, image - background.level).astype(np.float64)
@@ -99,10 +108,25 @@ def find_sources(image: Pixels, mask: Mask, *, limit: int) -> SourceMap:
     found = detect_sources(smoothed, threshold, MIN_AREA_PX, mask=mask)
     if found is None:
         return SourceMap(background, empty, ())
-    segments = deblend(smoothed, np.asarray(found.data, np.int32), threshold)
-    sources = measure(light, SegmentationImage(segments), background.noise)
+    split = deblended(smoothed, found)
+    segments = np.asarray(split.data, np.int32)
+    sources = measure(light, split, background.noise)
     chosen = sorted((s for s in sources if s.snr >= MIN_SNR), key=lambda s: (-s.snr, s.label))
     return SourceMap(background, segments, tuple(chosen[:limit]))
+
+
+def deblended(smoothed: NDArray[np.float64], found: SegmentationImage) -> SegmentationImage:
+    """Split the segments of `found` that hold several sources; labels become consecutive."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        return deblend_sources(
+            smoothed,
+            found,
+            DEBLEND_AREA_PX,
+            n_levels=DEBLEND_LEVELS,
+            contrast=DEBLEND_CONTRAST,
+            progress_bar=False,
+        )
 
 
 def measure(light: NDArray[np.float64], segments: SegmentationImage, noise: float) -> list[Source]:
@@ -128,6 +152,7 @@ def measure(light: NDArray[np.float64], segments: SegmentationImage, noise: floa
             radius_px=max(box.shape) / 2,
             elongation=float(stretch),
             label=int(label),
+            area_px=int(area),
         )
         for box, label, x, y, flux, peak, area, stretch in zip(boxes, *columns, strict=True)
         if np.isfinite([x, y, flux, stretch]).all()

@@ -16,6 +16,7 @@ from engine.anomalies.cutouts import (
 )
 from engine.anomalies.embedders import Embedder
 from engine.anomalies.fitting import Normals, fit_reference
+from engine.anomalies.policy import DEFAULT_LIMIT
 from engine.anomalies.preprocessing import embedder_input
 from engine.anomalies.reference import Reference
 from engine.anomalies.scores.base import Features
@@ -59,7 +60,7 @@ def embed_cutouts(
     embedder: Embedder,
     *,
     clean: Callable[[Frame], CosmicRayResult | None],
-    limit: int = 8,
+    limit: int = DEFAULT_LIMIT,
 ) -> EmbeddedImages:
     """Embed what a run with the default policy would judge: pictures whole, else their sources."""
 

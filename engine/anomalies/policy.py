@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from engine.policy import Policy
 
 CutoutMode = Literal["auto", "sources", "image"]
+DEFAULT_LIMIT = 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class AnomalyPolicy(Policy):
     near_miss_rate: float = 0.05
     cosmic_ray_share: float = 0.5
     cutout_mode: CutoutMode = "auto"
-    max_detections: int = 8
+    max_detections: int = DEFAULT_LIMIT
     seed: int = 0
 
     def __post_init__(self) -> None:

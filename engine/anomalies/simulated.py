@@ -11,6 +11,7 @@ import numpy as np
 from engine.anomalies.cutouts import Cutout, cutouts_of
 from engine.anomalies.embedders import Embedder
 from engine.anomalies.fitting import Normals
+from engine.anomalies.policy import DEFAULT_LIMIT
 from engine.anomalies.preprocessing import embedder_input
 from engine.anomalies.reference import source_family
 from engine.anomalies.scores.base import Features
@@ -93,7 +94,7 @@ def collect(
     embedder: Embedder,
     *,
     clean: Cleaner,
-    limit: int = 8,
+    limit: int = DEFAULT_LIMIT,
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> Sample:
     """Detect, cut out and embed every frame's sources, and match them with the truth."""

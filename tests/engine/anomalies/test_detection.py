@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from photutils.segmentation import SegmentationImage
 
-from engine.anomalies.deblending import deblend
-from engine.anomalies.detection import estimate_background, find_sources
+from engine.anomalies.detection import deblended, estimate_background, find_sources
 from engine.frame import Pixels
 
 
@@ -68,7 +68,7 @@ def test_touching_sources_are_told_apart() -> None:
 def test_deblending_keeps_every_pixel_and_numbers_the_parts() -> None:
     light = (blob((64, 64), 26, 30, 3, 900) + blob((64, 64), 38, 34, 3, 600)).astype(np.float64)
     segments = (light > 0.1).astype(np.int32)
-    parts = deblend(light, segments, 0.1)
+    parts = deblended(light, SegmentationImage(segments)).data
     assert set(np.unique(parts)) == {0, 1, 2}
     np.testing.assert_array_equal(parts > 0, segments > 0)
     assert parts[30, 26] != parts[34, 38]
