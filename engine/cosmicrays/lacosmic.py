@@ -6,7 +6,7 @@ import astroscrappy
 import numpy as np
 
 from engine.cosmicrays.scaling import NoiseScale
-from engine.frame import Frame, Mask, Pixels
+from engine.frame import Mask, Origin, Pixels
 
 SIGMA_CLIP = 4.5
 OBJECT_LIMIT = 5.0
@@ -41,12 +41,12 @@ def lacosmic_mask(
     return mask
 
 
-def read_noise_of(frame: Frame, scale: NoiseScale) -> float:
-    """The frame's stated read noise in electrons, else what photon noise of its sky leaves over.
+def read_noise_of(origin: Origin, scale: NoiseScale) -> float:
+    """The stated read noise in electrons, else what photon noise of its sky leaves over.
 
     `scale` is the frame's level and noise in electrons.
     """
-    if frame.origin.read_noise_e is not None:
-        return frame.origin.read_noise_e
+    if origin.read_noise_e is not None:
+        return origin.read_noise_e
     unexplained = scale.sigma**2 - max(scale.median, 0.0)
     return float(np.sqrt(max(unexplained, 1.0)))

@@ -94,7 +94,7 @@ def test_deepcr_runs_on_electrons(tmp_path: Path, plain_net: UNet2Sigmoid, noise
 def test_counts_without_a_gain_do_not_apply(noise: Pixels) -> None:
     frame = Frame.of(noise, Origin("test", "adu"), unit="adu")
     with pytest.raises(NotApplicable, match="in adu with no gain stated"):
-        gain_of(frame)
+        gain_of(frame.unit, frame.origin)
 
 
 def test_lacosmic_finds_a_hit_and_spares_bad_pixels(make_frame: MakeFrame, noise: Pixels) -> None:
@@ -111,6 +111,8 @@ def test_lacosmic_finds_a_hit_and_spares_bad_pixels(make_frame: MakeFrame, noise
 
 def test_read_noise_is_stated_or_what_photons_leave_over(make_frame: MakeFrame) -> None:
     stated = Frame.of(np.ones((4, 4)), Origin("t", "x", read_noise_e=3.5), unit="electron")
-    assert read_noise_of(stated, NoiseScale(100, 10)) == 3.5
-    assert read_noise_of(make_frame(np.ones((4, 4))), NoiseScale(100, 13)) == pytest.approx(69**0.5)
-    assert read_noise_of(make_frame(np.ones((4, 4))), NoiseScale(100, 5)) == 1.0
+    assert read_noise_of(stated.origin, NoiseScale(100, 10)) == 3.5
+    assert read_noise_of(make_frame(np.ones((4, 4))).origin, NoiseScale(100, 13)) == pytest.approx(
+        69**0.5
+    )
+    assert read_noise_of(make_frame(np.ones((4, 4))).origin, NoiseScale(100, 5)) == 1.0

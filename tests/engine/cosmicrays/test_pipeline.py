@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from engine.cosmicrays.pipeline import CosmicRayPipeline
+from engine.cards import read_card, write_card
+from engine.cosmicrays.conformal import MissCalibration, conformal_threshold
+from engine.cosmicrays.maps import evidence_maps
+from engine.cosmicrays.pipeline import CosmicRayPipeline, temperature_of
 from engine.cosmicrays.policy import CosmicRayPolicy
-from engine.errors import ModelError, NotApplicable
-from engine.frame import Frame, Pixels
+from engine.cosmicrays.scaling import NoiseScale, read_noise_floor
+from engine.cosmicrays.variational import build_unet
+from engine.cosmicrays.weights import save_members
+from engine.errors import CalibrationError, ModelError, NotApplicable
+from engine.frame import Frame, Origin, Pixels
 
 MakeFrame = Callable[..., Frame]
+HIDDEN = 4
 
 
 @pytest.fixture
@@ -166,3 +175,94 @@ def test_shipped_networks_find_bright_hits_and_spare_stars(
     assert not result.mask[56:65, 56:65].any()
     assert abs(result.cleaned[20:28, 30].mean() - 100) < 15
     assert result.mask.mean() < 0.01
+
+
+def test_runs_of_the_first_release_keep_their_key() -> None:
+    """Choices that came later stay out of the digest where they say how it was."""
+    first = "66f5bb3b9d260533c177f90cf76ed69102e3c2ed24132efcdaab36c4f5094fbb"
+    assert CosmicRayPolicy(fill="median").digest == first
+    later = [
+        CosmicRayPolicy(fill="median", **choice)  # type: ignore[arg-type]
+        for choice in (
+            {"views": 8},
+            {"precision": "bfloat16"},
+            {"miss_rate": 0.1},
+            {"method": "unet"},
+        )
+    ]
+    assert len({policy.digest for policy in later} | {first}) == 5
+    assert CosmicRayPolicy(fill="smooth").digest != first
+
+
+def test_eight_views_of_one_network_disagree(
+    tiny_weights: Path, make_frame: MakeFrame, noise: Pixels
+) -> None:
+    policy = CosmicRayPolicy(method="unet", views=8, threshold=0.3)
+    result = CosmicRayPipeline(policy, tiny_weights).run(
+        make_frame(noise), np.random.default_rng(0)
+    )
+    assert (result.samples, result.method) == (8, "unet_8_views")
+    assert result.mutual_information.max() > 1e-6
+
+
+def test_members_of_an_ensemble_are_passes(
+    tiny_weights: Path, make_frame: MakeFrame, noise: Pixels
+) -> None:
+    torch.manual_seed(0)
+    members = [build_unet(HIDDEN).eval() for _ in range(3)]
+    digest = save_members(members, tiny_weights / "cosmicrays-ensemble.safetensors")
+    plain = read_card("cosmicrays-unet", tiny_weights)
+    architecture = {"hidden": HIDDEN, "bayesian": False, "members": 3}
+    card = replace(plain, name="cosmicrays-ensemble", digest=digest, architecture=architecture)
+    write_card(tiny_weights, card)
+    pipeline = CosmicRayPipeline(CosmicRayPolicy(method="ensemble"), tiny_weights)
+    result = pipeline.run(make_frame(noise), np.random.default_rng(0))
+    singles = [
+        evidence_maps((net,), NoiseScale.of(noise).apply(noise)).probability for net in members
+    ]
+    assert (result.samples, result.method) == (3, "ensemble")
+    np.testing.assert_allclose(result.probability, np.mean(singles, axis=0), atol=1e-6)
+
+
+def test_each_method_has_its_own_temperature_and_miss_rate(tiny_weights: Path) -> None:
+    hits = [np.linspace(0.2, 1, 9, dtype=np.float32)] * 40
+    card = read_card("cosmicrays-unet", tiny_weights)
+    calibration = {
+        "temperature": 2.0,
+        "temperatures": {"unet_8_views": 3.0},
+        "miss_rate": {"unet_8_views": MissCalibration.of(hits, ["sim"]).as_dict()},
+    }
+    write_card(tiny_weights, replace(card, calibration=calibration))
+    assert temperature_of(read_card("cosmicrays-unet", tiny_weights), "unet") == 2.0
+    assert temperature_of(read_card("cosmicrays-unet", tiny_weights), "unet_8_views") == 3.0
+    viewed = CosmicRayPolicy(method="unet", views=8, miss_rate=0.2)
+    assert CosmicRayPipeline(viewed, tiny_weights).threshold == conformal_threshold(hits, 0.2)
+    with pytest.raises(CalibrationError, match="no calibration of missed pixels for unet:"):
+        CosmicRayPipeline(replace(viewed, views=1), tiny_weights)
+
+
+def test_coarse_counts_have_at_least_the_read_noise() -> None:
+    counts = np.random.default_rng(0).choice([100, 101], (64, 64), p=[0.9, 0.1])
+    pixels = counts.astype(np.float32)
+    assert NoiseScale.of(pixels, None, floor=0.5) == NoiseScale(100, 0.5)
+    with pytest.raises(NotApplicable, match="has none"):
+        NoiseScale.of(np.full((8, 8), 100, np.float32), None, floor=0.5)
+
+
+@pytest.mark.parametrize(
+    ("unit", "facts", "floor"),
+    [
+        ("electron", {}, 5.0),
+        ("adu", {"gain_e_per_adu": 2.0}, 2.5),
+        ("electron/s", {"exposure_s": 100.0}, 0.05),
+        ("adu/s", {"gain_e_per_adu": 2.0, "exposure_s": 10.0}, 0.25),
+        ("adu", {}, 0.0),
+        ("electron/s", {}, 0.0),
+        ("", {}, 0.0),
+    ],
+)
+def test_read_noise_in_the_unit_of_the_frame(
+    unit: str, facts: dict[str, float], floor: float
+) -> None:
+    origin = Origin("test", "one", read_noise_e=5.0, **facts)
+    assert read_noise_floor(unit, origin) == pytest.approx(floor)

@@ -1,0 +1,14 @@
+"""The named choices of a cosmic-ray run, apart from what carries them out: no torch here."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+
+FillName = Literal["median", "smooth", "learned"]
+FILLS: tuple[str, ...] = get_args(FillName)
+
+ALL_VIEWS = 8
+VIEW_COUNTS = (1, ALL_VIEWS)
