@@ -21,6 +21,7 @@ PARTS = {
     "outc.conv": "leave",
 }
 ACS_WFC = "ACS-WFC"
+SUFFIXES = (".pth", ".pt")
 
 
 def load_deepcr(path: Path) -> UNet2Sigmoid:
@@ -70,6 +71,15 @@ def _plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif not name.endswith("weight_g"):
             plain[name] = value
     return plain
+
+
+def find_deepcr(model: str) -> Path:
+    """The weight file of a mask model given by its path or by the name that deepCR ships it under.
+
+    Raises ModelError where there is neither.
+    """
+    path = Path(model)
+    return path if path.suffix in SUFFIXES else installed_deepcr(model)
 
 
 def installed_deepcr(model: str = ACS_WFC) -> Path:

@@ -9,7 +9,18 @@ from typer.exceptions import Abort, TyperException
 
 from db.errors import StoreError
 from engine.errors import EngineError
-from jobs.cli import anomaly, bench, codec, cosmicrays, crossmatch, doctor, models, scan, serving
+from jobs.cli import (
+    anomaly,
+    bench,
+    cleaning,
+    codec,
+    cosmicrays,
+    crossmatch,
+    doctor,
+    models,
+    scan,
+    serving,
+)
 from jobs.cli import store as store_commands
 from jobs.errors import JobError
 
@@ -31,7 +42,7 @@ for command in (
     scan.scan,
     codec.compress,
     codec.decompress,
-    cosmicrays.clean,
+    cleaning.clean,
     anomaly.score,
     crossmatch.crossmatch,
     doctor.doctor,

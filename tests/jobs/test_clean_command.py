@@ -17,7 +17,7 @@ from engine.errors import ModelError
 from engine.frame import Origin
 from engine.reading import read_frames
 from jobs.cli.app import app
-from jobs.cli.cosmicrays import clean
+from jobs.cli.cleaning import clean
 from jobs.errors import UsageError
 
 NAMES = ["SCI", "MASK", "PROB", "ENTROPY", "MI", "DQ"]
