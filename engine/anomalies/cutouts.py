@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.anomalies.detection import Source, find_sources
+from engine.anomalies.detection import (
+    MIN_SNR,
+    Source,
+    SourceMap,
+    estimate_background,
+    find_sources,
+)
 from engine.anomalies.policy import DEFAULT_LIMIT, CutoutMode
 from engine.errors import NotApplicable
 from engine.frame import Frame, Mask, Pixels
@@ -19,16 +26,30 @@ MIN_CUTOUT_PX = 24
 MAX_CUTOUT_PX = 256
 LINE_ELONGATION = 8.0
 LINE_LENGTH_SHARE = 0.4
+VANISHED_SHARE = 0.25
+MOST_RAW_SOURCES = 1000
+
+
+@dataclass(frozen=True)
+class PlaneScale:
+    """Background level and its standard deviation of each plane of a cutout, both float64 (C,)."""
+
+    level: NDArray[np.float64]
+    noise: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Cutout:
     """One square (or whole image) to be judged.
 
-    `pixels` float32 (S, S) or (C, H, W) in the frame's unit, bad pixels and what lies beyond the
-    edge filled with background. `level` and `noise` are the background and its standard deviation,
-    `peak` the highest value above the background; `stretched` is True for 8-bit pictures,
-    `is_line` for a straight line across much of the frame (a satellite's trail, a bad column). The
+    `pixels` float32 (S, S), (C, S, S) or the whole image, in the frame's unit, bad pixels and what
+    lies beyond the edge filled with background. `level` and `noise` are the background and its
+    standard deviation, `peak` the highest value above the background; `stretched` is True for 8-bit
+    pictures, `is_line` for a straight line across much of the frame (a satellite's trail, a bad
+    column). `footprint` bool (S, S) are the source's own pixels, `edge_px` the distance of its
+    centre from the frame's nearest edge, `good_share` the share of the cutout that is neither
+    masked nor beyond the edge. `vanishes` is True for a source of the raw frame that is not there
+    once cosmic rays are removed. `planes` scales the planes of a source on several planes. The
     other fields are as in `Detection`.
     """
 
@@ -47,6 +68,13 @@ class Cutout:
     ra_deg: float | None = None
     dec_deg: float | None = None
     cosmic_ray_share: float | None = None
+    footprint: Mask | None = None
+    area_px: int | None = None
+    elongation: float | None = None
+    edge_px: float | None = None
+    good_share: float = 1.0
+    vanishes: bool = False
+    planes: PlaneScale | None = None
 
 
 def resolve_mode(frame: Frame, mode: CutoutMode) -> CutoutMode:
@@ -66,11 +94,16 @@ def cutouts_of(
     mode: CutoutMode = "auto",
     limit: int = DEFAULT_LIMIT,
     cosmic_rays: CosmicRayResult | None = None,
+    vanished: int = 0,
 ) -> tuple[Cutout, ...]:
     """The cutouts of a frame, sources by falling signal to noise.
 
     With `cosmic_rays`, sources are found and cut on its cleaned pixels and each carries the share
-    of its positive flux that lies on cosmic-ray pixels. Raises NotApplicable below 16 px a side.
+    of its positive flux that lies on cosmic-ray pixels; behind them come at most `vanished` sources
+    of the raw frame, the brightest ones, that are not there on the cleaned one (at most a quarter
+    of their light and less than the least signal to noise is left). A source on several planes is
+    one source, found where the planes together rise above their noise. Raises NotApplicable below
+    16 px a side.
     """
     if min(frame.height, frame.width) < MIN_FRAME_PX:
         raise NotApplicable(
@@ -79,7 +112,13 @@ def cutouts_of(
         )
     if resolve_mode(frame, mode) == "image":
         return (whole_image(frame),)
-    return _source_cutouts(frame, limit, cosmic_rays)
+    raw = frame.filled()
+    clean = raw if cosmic_rays is None else cosmic_rays.cleaned
+    clean = np.where(np.isfinite(clean), clean, raw).astype(np.float32)
+    cutouts = _source_cutouts(frame, clean, raw, limit, cosmic_rays)
+    if cosmic_rays is None or vanished == 0:
+        return cutouts
+    return cutouts + _vanished_cutouts(frame, clean, raw, vanished, cosmic_rays)
 
 
 def whole_image(frame: Frame) -> Cutout:
@@ -122,40 +161,141 @@ def square(image: Pixels, level: Pixels, x: float, y: float, size_px: int) -> Pi
 
 
 def _source_cutouts(
-    frame: Frame, limit: int, cosmic_rays: CosmicRayResult | None
+    frame: Frame, image: Pixels, raw: Pixels, limit: int, cosmic_rays: CosmicRayResult | None
 ) -> tuple[Cutout, ...]:
-    raw = _plane(frame.filled())
-    image = raw if cosmic_rays is None else _plane(cosmic_rays.cleaned)
-    image = np.where(np.isfinite(image), image, raw).astype(np.float32)
-    found = find_sources(image, frame.mask, limit=limit)
-    level = found.background.level
-    patched = np.where(frame.mask, level, image).astype(np.float32)
-    cutouts = []
-    for source in found.sources:
-        size_px = cutout_side(source)
-        ra_deg, dec_deg = _position(frame, source.x, source.y)
-        cutout = Cutout(
-            kind="source",
-            x=source.x,
-            y=source.y,
-            size_px=size_px,
-            pixels=square(patched, level, source.x, source.y, size_px),
-            level=float(level[round(source.y), round(source.x)]),
-            noise=found.background.noise,
-            peak=source.peak,
-            stretched=False,
-            is_line=is_line(source, frame),
-            flux=source.flux,
-            snr=source.snr,
-            ra_deg=ra_deg,
-            dec_deg=dec_deg,
-        )
-        if cosmic_rays is not None:
-            light = np.where(found.segments == source.label, raw - level, 0.0)
-            share = cosmic_ray_share(light, cosmic_rays.mask)
-            cutout = replace(cutout, cosmic_ray_share=share)
-        cutouts.append(cutout)
-    return tuple(cutouts)
+    """Cut the sources of `image`; the light on hits is measured on `raw`, of the same shape."""
+    plane, planes = _detection_plane(image, frame.mask)
+    found = find_sources(plane, frame.mask, limit=limit)
+    raw_light = _plane(raw) - (found.background.level if planes is None else 0.0)
+    return tuple(
+        _cutout(frame, image, found, source, planes, raw_light, cosmic_rays)
+        for source in found.sources
+    )
+
+
+def _cutout(
+    frame: Frame,
+    image: Pixels,
+    found: SourceMap,
+    source: Source,
+    planes: PlaneScale | None,
+    raw_light: Pixels,
+    cosmic_rays: CosmicRayResult | None,
+) -> Cutout:
+    size_px = cutout_side(source)
+    x, y = source.x, source.y
+    stack = image if image.ndim == 3 else image[None]
+    levels = (
+        [found.background.level]
+        if planes is None
+        else [np.full(frame.mask.shape, level, np.float32) for level in planes.level]
+    )
+    cut = np.stack(
+        [
+            square(np.where(frame.mask, level, part).astype(np.float32), level, x, y, size_px)
+            for part, level in zip(stack, levels, strict=True)
+        ]
+    )
+    within = found.segments == source.label
+    nothing = np.zeros(frame.mask.shape, np.float32)
+    footprint = square(within.astype(np.float32), nothing, x, y, size_px) > 0
+    good = square((~frame.mask).astype(np.float32), nothing, x, y, size_px)
+    ra_deg, dec_deg = _position(frame, x, y)
+    level = float(found.background.level[round(y), round(x)])
+    noise, peak, flux = found.background.noise, source.peak, source.flux
+    if planes is not None:
+        level, noise = float(planes.level.mean()), float(planes.noise.mean())
+        flux = float((_plane(image) - level)[within].sum())
+        peak *= noise
+    cutout = Cutout(
+        kind="source",
+        x=x,
+        y=y,
+        size_px=size_px,
+        pixels=cut[0] if planes is None else cut,
+        level=level,
+        noise=noise,
+        peak=peak,
+        stretched=False,
+        is_line=is_line(source, frame),
+        flux=flux,
+        snr=source.snr,
+        ra_deg=ra_deg,
+        dec_deg=dec_deg,
+        footprint=footprint,
+        area_px=source.area_px,
+        elongation=source.elongation,
+        edge_px=min(x, y, frame.width - 1 - x, frame.height - 1 - y),
+        good_share=float(good.mean()),
+        planes=planes,
+    )
+    if cosmic_rays is None:
+        return cutout
+    share = cosmic_ray_share(np.where(within, raw_light, 0.0), cosmic_rays.mask)
+    return replace(cutout, cosmic_ray_share=share)
+
+
+def _vanished_cutouts(
+    frame: Frame, clean: Pixels, raw: Pixels, most: int, cosmic_rays: CosmicRayResult
+) -> tuple[Cutout, ...]:
+    """Sources of the raw frame that are gone on the cleaned one, brightest first."""
+    gone = []
+    for cutout in _source_cutouts(frame, raw, raw, MOST_RAW_SOURCES, cosmic_rays):
+        if len(gone) == most:
+            break
+        left = on_version(cutout, clean, frame.mask)
+        flux, snr = left.flux or 0.0, left.snr or 0.0
+        if snr < MIN_SNR and flux < VANISHED_SHARE * (cutout.flux or 0.0):
+            gone.append(replace(cutout, vanishes=True))
+    return tuple(gone)
+
+
+def on_version(cutout: Cutout, image: Pixels, mask: Mask) -> Cutout:
+    """The same place on another version of the frame, `image` (H, W) or (C, H, W).
+
+    Level, noise, size and footprint stay; pixels, peak, flux and signal to noise are the version's.
+    Raises ValueError for a whole image.
+    """
+    if cutout.footprint is None:
+        raise ValueError("a whole image has no footprint: score its version as an image of its own")
+    planes = image if image.ndim == 3 else image[None]
+    scale = cutout.planes
+    levels = [cutout.level] if scale is None else list(scale.level)
+    parts = []
+    for plane, level in zip(planes, levels, strict=True):
+        flat = np.full(mask.shape, level, np.float32)
+        bad = mask | ~np.isfinite(plane)
+        patched = np.where(bad, flat, plane).astype(np.float32)
+        parts.append(square(patched, flat, cutout.x, cutout.y, cutout.size_px))
+    cut = np.stack(parts)
+    light = (cut - np.reshape(levels, (-1, 1, 1))).mean(axis=0)[cutout.footprint]
+    flux = float(light.sum())
+    noise = cutout.noise / np.sqrt(len(planes))
+    return replace(
+        cutout,
+        pixels=cut[0] if scale is None else cut,
+        peak=float(light.max(initial=0.0)),
+        flux=flux,
+        snr=flux / (noise * float(np.sqrt(max(light.size, 1)))),
+    )
+
+
+def _detection_plane(image: Pixels, mask: Mask) -> tuple[Pixels, PlaneScale | None]:
+    """The plane that sources are found on: of several, the mean signal to noise times sqrt(C)."""
+    if image.ndim == 2 or image.shape[0] == 1:
+        return image.reshape(mask.shape), None
+    backgrounds = [estimate_background(plane, mask) for plane in image]
+    noise = np.array([background.noise for background in backgrounds])
+    levels = np.array([float(np.median(background.level)) for background in backgrounds])
+    usable = [
+        (plane - background.level) / background.noise
+        for plane, background in zip(image, backgrounds, strict=True)
+        if background.noise > 0
+    ]
+    if not usable:
+        return np.zeros(mask.shape, np.float32), PlaneScale(levels, noise)
+    together = np.sum(usable, axis=0) / np.sqrt(len(usable))
+    return together.astype(np.float32), PlaneScale(levels, noise)
 
 
 def cutout_side(source: Source) -> int:

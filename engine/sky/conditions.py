@@ -35,6 +35,11 @@ class FieldConditions:
     charge_diffusion_px: float = 0.3
     n_hot_columns: int = 0
     n_trails: int = 0
+    n_streaks: int = 0
+    n_ghosts: int = 0
+    n_glows: int = 0
+    n_bleeds: int = 0
+    n_blocks: int = 0
     full_well_e: float = 90_000.0
 
     def __post_init__(self) -> None:
@@ -50,11 +55,24 @@ class FieldConditions:
         for name, value in positive.items():
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
-        counted = (self.n_stars, self.n_galaxies, self.n_hot_columns, self.n_trails)
+        counted = (self.n_stars, self.n_galaxies, *self.artefact_counts.values())
         if min(*counted, self.read_noise_e, self.cosmic_ray_rate, self.charge_diffusion_px) < 0:
             raise ValueError("counts, rates and noise must not be negative")
         if self.moffat_beta is not None and self.moffat_beta <= 1:
             raise ValueError(f"a Moffat of finite flux needs beta > 1, got {self.moffat_beta}")
+
+    @property
+    def artefact_counts(self) -> dict[str, int]:
+        """How many artefacts of each kind the frame has."""
+        return {
+            "hot_column": self.n_hot_columns,
+            "trail": self.n_trails,
+            "streak": self.n_streaks,
+            "ghost": self.n_ghosts,
+            "glow": self.n_glows,
+            "bleed": self.n_bleeds,
+            "block": self.n_blocks,
+        }
 
     @property
     def noise_e(self) -> float:

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from engine.frame import Pixels
-from engine.sky.artefacts import artefact_light, draw_hot_column, draw_trail
+from engine.sky.artefacts import (
+    artefact_light,
+    draw_bleed,
+    draw_block,
+    draw_ghost,
+    draw_glow,
+    draw_hot_column,
+    draw_streak,
+    draw_trail,
+)
 from engine.sky.conditions import FieldConditions
 from engine.sky.cosmicrays import cosmic_ray_hits
 from engine.sky.detector import bleed, expose
@@ -21,6 +30,16 @@ GALAXY_SHARES = (0.45, 0.35, 0.20)
 EDGE_MARGIN_PX = 16.0
 SEPARATION_PX = 36.0
 PLACING_ATTEMPTS = 60
+DRAWS = {
+    "hot_column": draw_hot_column,
+    "trail": draw_trail,
+    "streak": draw_streak,
+    "ghost": draw_ghost,
+    "glow": draw_glow,
+    "bleed": draw_bleed,
+    "block": draw_block,
+}
+AFTER_EXPOSURE = ("block",)
 
 
 @dataclass(frozen=True)
@@ -54,11 +73,12 @@ def simulate_field(
     flaws = draw_artefacts(rng, conditions)
     expected = sky_level(conditions) + paint(objects, conditions)
     spoiled = np.zeros(shape, dtype=np.bool_)
+    coded = np.zeros(shape)
     for flaw in flaws:
         light = artefact_light(flaw, shape)
-        expected += light
-        spoiled |= light > 0.5 * conditions.noise_e
-    exposed = expose(rng, expected, conditions.read_noise_e)
+        (coded if flaw.kind in AFTER_EXPOSURE else expected)[...] += light
+        spoiled |= np.abs(light) > 0.5 * conditions.noise_e
+    exposed = expose(rng, expected, conditions.read_noise_e) + coded
     recorded, saturated = bleed(exposed, conditions.full_well_e)
     charge, hit = cosmic_ray_hits(
         rng,
@@ -133,6 +153,9 @@ def _separate_places(
 
 
 def draw_artefacts(rng: np.random.Generator, conditions: FieldConditions) -> list[SkyObject]:
-    """Draw the hot columns and trails that the conditions ask for."""
-    columns = [draw_hot_column(rng, conditions) for _ in range(conditions.n_hot_columns)]
-    return columns + [draw_trail(rng, conditions) for _ in range(conditions.n_trails)]
+    """Draw the artefacts that the conditions ask for, kind by kind."""
+    return [
+        DRAWS[kind](rng, conditions)
+        for kind, count in conditions.artefact_counts.items()
+        for _ in range(count)
+    ]

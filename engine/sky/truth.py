@@ -10,7 +10,7 @@ from engine.frame import Mask, Pixels
 STAR = "star"
 GALAXY_KINDS = ("elliptical", "spiral", "barred")
 ANOMALY_KINDS = ("ring", "arc", "merger")
-ARTEFACT_KINDS = ("hot_column", "trail")
+ARTEFACT_KINDS = ("hot_column", "trail", "streak", "ghost", "glow", "bleed", "block")
 
 
 @dataclass(frozen=True)
