@@ -1,0 +1,206 @@
+"""The artefact head: boosted trees over artefact features, kept as plain arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from engine.anomalies.artefacts.features import NAMES, Table
+from engine.anomalies.reference import source_family
+from engine.cards import WEIGHTS, read_card
+from engine.errors import CalibrationError, ModelError
+
+HEAD_NAME = "anomaly-artefacts"
+FORMAT = "skysieve-artefact-head-1"
+REAL = "real"
+TREES, DEPTH, RATE, SUBSAMPLE, LEAST_LEAF = 150, 3, 0.1, 0.6, 5
+LEAF = -1
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Regression trees as arrays (trees, nodes): feature (-1: a leaf), threshold, children, value.
+
+    `kind` (trees,) says which class's score a tree adds to.
+    """
+
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+    value: NDArray[np.float32]
+    kind: NDArray[np.int16]
+
+    def sums(self, table: Table, kinds: int) -> Table:
+        """Sum of the trees' values float64 (N, kinds) for features (N, D)."""
+        result = np.zeros((len(table), kinds))
+        rows = np.arange(len(table))
+        single = table.astype(np.float32)
+        for tree in range(len(self.kind)):
+            node = np.zeros(len(table), dtype=np.int64)
+            while True:
+                feature = self.feature[tree, node]
+                if (feature == LEAF).all():
+                    break
+                below = single[rows, np.maximum(feature, 0)] <= self.threshold[tree, node]
+                step = np.where(below, self.left[tree, node], self.right[tree, node])
+                node = np.where(feature == LEAF, node, step)
+            result[:, self.kind[tree]] += self.value[tree, node]
+        return result
+
+
+@dataclass(frozen=True)
+class ArtefactHead:
+    """P(kind | features) by gradient-boosted trees (Friedman 2001, Annals of Stat. 29).
+
+    `kinds` begins with "real"; scores are prior + learning rate x sum of trees, then softmax.
+    `threshold` is the probability of being an artefact above which a detection is kept apart,
+    chosen on training nights; `domain` holds the source families it was trained for: elsewhere the
+    probability is told and decides nothing.
+    """
+
+    kinds: tuple[str, ...]
+    prior: NDArray[np.float32]
+    forest: Forest
+    threshold: float
+    domain: tuple[str, ...]
+    digest: str = ""
+
+    def probabilities(self, table: Table) -> Table:
+        """P float64 (N, kinds) of features float64 (N, 36)."""
+        if table.ndim != 2 or table.shape[1] != len(NAMES):
+            raise ModelError(f"artefact features must be (N, {len(NAMES)}), got {table.shape}")
+        scores = self.prior + self.forest.sums(table, len(self.kinds))
+        scores = scores - scores.max(axis=1, keepdims=True)
+        shares = np.exp(scores)
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float64)
+
+    def judge(self, table: Table) -> tuple[Table, tuple[str, ...]]:
+        """Probability of being an artefact (N,), and the likeliest kind of artefact of each row."""
+        shares = self.probabilities(table)
+        likeliest = shares[:, 1:].argmax(axis=1)
+        return 1.0 - shares[:, 0], tuple(self.kinds[1 + index] for index in likeliest)
+
+    def decides(self, source: str) -> bool:
+        """Whether the head may take a detection of this source out of the candidates."""
+        return source in self.domain or source_family(source) in self.domain
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trees = {name: np.ascontiguousarray(getattr(self.forest, name)) for name in FIELDS}
+        facts = {
+            "kinds": self.kinds,
+            "threshold": self.threshold,
+            "domain": self.domain,
+            "features": NAMES,
+        }
+        tensors = {**trees, "prior": np.ascontiguousarray(self.prior)}
+        save_file(tensors, path, metadata={"format": FORMAT, "facts": json.dumps(facts)})
+        path.chmod(0o644)
+
+    @classmethod
+    def load(cls, folder: Path = WEIGHTS, name: str = HEAD_NAME) -> ArtefactHead:
+        """Read the head and check it against its card. Raises ModelError when it does not fit."""
+        card = read_card(name, folder)
+        path = folder / f"{name}.safetensors"
+        try:
+            with safe_open(path, framework="numpy") as stream:
+                metadata: dict[str, str] = stream.metadata() or {}
+                tensors: dict[str, NDArray[Any]] = {
+                    key: stream.get_tensor(key)
+                    for key in stream.keys()  # noqa: SIM118
+                }
+        except SafetensorError as error:
+            raise ModelError(f"{path} is damaged ({error}): train or restore it") from error
+        facts = json.loads(metadata.get("facts", "{}"))
+        if metadata.get("format") != FORMAT or tuple(facts["features"]) != NAMES:
+            raise ModelError(
+                f"{path} was trained on other features: skysieve train anomaly --artefacts"
+            )
+        forest = Forest(**{field: tensors[field] for field in FIELDS})
+        return cls(
+            kinds=tuple(facts["kinds"]),
+            prior=tensors["prior"],
+            forest=forest,
+            threshold=float(facts["threshold"]),
+            domain=tuple(facts["domain"]),
+            digest=card.digest,
+        )
+
+
+FIELDS = ("feature", "threshold", "left", "right", "value", "kind")
+
+
+def fit_head(
+    table: Table,
+    labels: Sequence[str],
+    *,
+    seed: int,
+    domain: Sequence[str],
+    threshold: float = 0.5,
+    trees: int = TREES,
+) -> ArtefactHead:
+    """Fit on features (N, 36) and one label a row, "real" or a kind of artefact.
+
+    Every class weighs by the square root of its rarity, so that rare kinds count. Raises
+    CalibrationError without at least one artefact and one real row.
+    """
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    kinds = (REAL, *sorted(set(labels) - {REAL}))
+    if len(kinds) < 2 or REAL not in set(labels):
+        raise CalibrationError("the artefact head needs both real detections and artefacts")
+    codes = np.array([kinds.index(label) for label in labels])
+    counts = np.bincount(codes, minlength=len(kinds))
+    weights = np.sqrt(len(codes) / (len(kinds) * counts))[codes]
+    model = GradientBoostingClassifier(
+        n_estimators=trees,
+        max_depth=DEPTH,
+        learning_rate=RATE,
+        subsample=SUBSAMPLE,
+        min_samples_leaf=LEAST_LEAF,
+        max_features="sqrt",
+        random_state=seed,
+    ).fit(table.astype(np.float32), codes, sample_weight=weights)
+    prior, forest = _exported(model, len(kinds), table)
+    return ArtefactHead(kinds, prior, forest, threshold, tuple(domain))
+
+
+def _exported(model: Any, kinds: int, table: Table) -> tuple[NDArray[np.float32], Forest]:
+    """The trees as arrays; with two classes sklearn fits one tree a round, for the second."""
+    grown = [
+        (tree.tree_, column if kinds > 2 else 1)
+        for row in model.estimators_
+        for column, tree in enumerate(row)
+    ]
+    nodes = max(tree.node_count for tree, _ in grown)
+    shape = (len(grown), nodes)
+    forest = Forest(
+        feature=np.full(shape, LEAF, np.int16),
+        threshold=np.zeros(shape, np.float32),
+        left=np.zeros(shape, np.int16),
+        right=np.zeros(shape, np.int16),
+        value=np.zeros(shape, np.float32),
+        kind=np.array([kind for _, kind in grown], np.int16),
+    )
+    for index, (tree, _) in enumerate(grown):
+        count = tree.node_count
+        forest.feature[index, :count] = np.where(tree.feature < 0, LEAF, tree.feature)
+        forest.threshold[index, :count] = tree.threshold
+        forest.left[index, :count] = np.maximum(tree.children_left, 0)
+        forest.right[index, :count] = np.maximum(tree.children_right, 0)
+        forest.value[index, :count] = model.learning_rate * tree.value[:, 0, 0]
+    first = table[:1].astype(np.float32)
+    raw = np.atleast_2d(model.decision_function(first))
+    whole = raw if kinds > 2 else np.column_stack([np.zeros(1), raw.ravel()])
+    prior = whole[0] - forest.sums(first.astype(np.float64), kinds)[0]
+    return prior.astype(np.float32), forest
