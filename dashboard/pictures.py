@@ -6,14 +6,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dashboard.access import owner
 from db.errors import StoreError
-from jobs.packing import unpack_arrays
 
 BOX = (230, 159, 0)
 SHARP_PX = 480
@@ -38,21 +35,6 @@ def content(digest: str) -> bytes:
 @st.cache_data(max_entries=512, max_size="256MB", show_spinner=False)
 def _content(digest: str, _owner: object) -> bytes:
     return owner().store.files.get(digest)
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def probability_map(digest: str) -> NDArray[np.float16]:
-    """Read a stored probability map, float16 (H, W) in [0, 1]."""
-    stored: NDArray[np.float16] = unpack_arrays(owner().store.files.get(digest))["probability"]
-    return stored
-
-
-def mask_over(preview: bytes, flagged: NDArray[np.bool_]) -> Image.Image:
-    """Paint the flagged pixels of a frame over its preview."""
-    picture = Image.open(io.BytesIO(preview)).convert("RGB")
-    stencil = Image.fromarray((flagged * 255).astype(np.uint8))
-    picture.paste(BOX, mask=stencil.resize(picture.size, Image.Resampling.NEAREST))
-    return picture
 
 
 def show_cutout(digest: str, caption: str, alt: str) -> None:

@@ -29,7 +29,8 @@ def cosmic_ray_run(store: Reads, frame_digest: str) -> Row | None:
             """
             SELECT c.*, c.flagged_pixels / c.pixels AS flagged_share,
                    r.frame_digest, r.model_digest, r.policy_digest, r.duration_s, r.finished_at,
-                   m.name AS model, o.source, o.object_id, f.height, f.width, f.preview_file
+                   m.name AS model, o.source, o.object_id, f.height, f.width, f.unit,
+                   f.pixels_file, f.preview_file
             FROM cosmic_ray_runs c
             JOIN current_runs r USING (run_id)
             JOIN frames f USING (frame_digest)
@@ -50,3 +51,11 @@ def cosmic_ray_summary(store: Reads) -> Row:
                max(r.finished_at) AS newest_run_at
         FROM cosmic_ray_runs c JOIN current_runs r USING (run_id)
     """)[0]
+
+
+def policy(store: Reads, policy_digest: str) -> str | None:
+    """Return the choices that a run was keyed by, as JSON text."""
+    row = only_row(
+        store.rows("SELECT policy FROM policies WHERE policy_digest = $1", [policy_digest])
+    )
+    return None if row is None else str(row["policy"])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from db import labels, schedules
+from db import labels, mask_edits, schedules
 from db import requests as queue
 from db.store import Store
 from jobs.errors import UsageError
@@ -66,6 +66,32 @@ class FakeOwner:
         labels.undo_label(
             self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=now()
         )
+
+    def edit_mask(
+        self,
+        frame_digest: str,
+        action: str,
+        region: mask_edits.Region,
+        editor: str,
+        *,
+        edit_id: str,
+        run_id: str,
+        threshold: float,
+    ) -> None:
+        mask_edits.add_edit(
+            self.store,
+            edit_id=edit_id,
+            frame_digest=frame_digest,
+            action=action,
+            region=region,
+            editor=editor,
+            run_id=run_id,
+            threshold=threshold,
+            now=now(),
+        )
+
+    def undo_mask_edit(self, undoes: str, editor: str, *, edit_id: str) -> None:
+        mask_edits.undo_edit(self.store, edit_id=edit_id, undoes=undoes, editor=editor, now=now())
 
     def schedules(self) -> list[dict[str, Any]]:
         return [

@@ -151,7 +151,7 @@ def test_cosmic_rays_count_what_is_above_the_stored_threshold(
     run = cosmicrays.cosmic_ray_runs(looking.store)[0]
     assert metrics(app)["Frames searched"] == "5"
     assert metrics(app)["Hits"] == str(cosmicrays.cosmic_ray_summary(looking.store)["hits"])
-    assert f"{run['flagged_pixels']} pixels above it" in said(app)
+    assert f"{run['flagged_pixels']} pixels above 0.50 in {run['hits']} connected" in said(app)
 
 
 def test_another_threshold_flags_other_pixels(looking: FakeOwner, open_page: Open) -> None:
@@ -159,7 +159,7 @@ def test_another_threshold_flags_other_pixels(looking: FakeOwner, open_page: Ope
     app.slider[0].set_value(0.05).run()
     assert not app.exception
     before = cosmicrays.cosmic_ray_runs(looking.store)[0]["flagged_pixels"]
-    line = next(c.value for c in app.caption if "pixels above it" in c.value)
+    line = next(c.value for c in app.caption if "pixels above 0.05" in c.value)
     assert int(line.split()[0].replace(",", "")) > before
 
 
