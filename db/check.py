@@ -25,6 +25,8 @@ REFERENCES = (
     ("embeddings", "detection_id", "detections", "detection_id"),
     ("catalogue_queries", "detection_id", "detections", "detection_id"),
     ("catalogue_matches", "query_id", "catalogue_queries", "query_id"),
+    ("catalogue_queries", "cone_id", "catalogue_cones", "cone_id"),
+    ("run_recalls", "run_id", "runs", "run_id"),
     ("labels", "detection_id", "detections", "detection_id"),
     ("labels", "undoes", "labels", "label_id"),
     ("mask_edits", "frame_digest", "frames", "frame_digest"),

@@ -12,8 +12,8 @@ from db import requests as queue
 from db.store import Store
 from db.transfer import backup
 from jobs.alerts import announce_candidates
-from jobs.catalogues import Catalogue, cross_match
-from jobs.crossref import crossref_rows, position_of
+from jobs.catalogues import Catalogue
+from jobs.crossref import CrossMatch, answer_request
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
 from jobs.dispatcher import Carrier, Request, RequestCancelled
 from jobs.errors import UsageError
@@ -75,14 +75,23 @@ class Carriers:
         return counts_as_dict(self._cycle(request, StoredSource(), (frame_digest,)))
 
     def crossref(self, request: Request) -> Mapping[str, Any]:
-        """Ask every catalogue about one detection."""
-        detection_id = request["payload"]["detection_id"]
-        ra_deg, dec_deg = position_of(self.store, detection_id)
-        answers = cross_match(
-            self.catalogues, ra_deg, dec_deg, self.settings.catalogue_radius_arcsec
+        """Ask every catalogue about detections: those named, or all that are open."""
+        request_id = request["request_id"]
+        result = answer_request(
+            CrossMatch(
+                self.store,
+                self.catalogues,
+                request_id,
+                self.clock,
+                progress=lambda done, total: queue.progress(self.store, request_id, done, total),
+                cancelled=lambda: self._cancelled(request_id),
+            ),
+            request["payload"],
+            self.settings,
         )
-        self.store.write(crossref_rows(detection_id, request["request_id"], answers, self.clock()))
-        return {answer.service: answer.state for answer in answers}
+        if self._cancelled(request_id):
+            raise RequestCancelled(f"request {request_id} was cancelled; its answers so far stay")
+        return result
 
     def back_up(self, request: Request) -> Mapping[str, Any]:
         """Write the whole store into one file."""

@@ -15,12 +15,13 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from jobs.catalogue_settings import CatalogueSettings
 from jobs.errors import SettingsError
 
 FILE_NAME = "settings.json"
 
 
-class Settings(BaseSettings):
+class Settings(CatalogueSettings):
     """Everything that can be set; each field is `SKYSIEVE_<NAME>` in the environment.
 
     The environment wins over the file, so that one command can be run otherwise for once.
@@ -55,17 +56,11 @@ class Settings(BaseSettings):
     max_detections: int = Field(64, ge=1, le=10_000, description="most sources judged on a frame")
     seed: int = Field(0, ge=0, description="seed of every random choice in the pipelines")
 
-    simbad_url: str = "https://simbad.cds.unistra.fr/simbad/sim-tap"
-    ned_url: str = "https://ned.ipac.caltech.edu/cgi-bin/objsearch"
-    vizier_url: str = "https://vizier.cds.unistra.fr"
-    vizier_catalogue: str = Field("V/147/sdss12", description="VizieR table asked for a cone")
     sdss_url: str = "https://skyserver.sdss.org"
     ztf_url: str = "https://irsa.ipac.caltech.edu"
     apod_url: str = "https://api.nasa.gov/planetary/apod"
     mast_url: str = "https://mast.stsci.edu"
     skyview_url: str = "https://skyview.gsfc.nasa.gov"
-    catalogue_timeout_s: float = Field(20, gt=0)
-    catalogue_radius_arcsec: float = Field(5.0, gt=0)
 
     notify_urls: tuple[str, ...] = Field((), description="apprise URLs")
     token: str | None = Field(None, description="API token; made at start when empty")

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from jobs.catalogues.answer import Cone
 from jobs.catalogues.catalogue import RemoteCatalogue
 from jobs.catalogues.listing import NOTHING, Listing
-from jobs.catalogues.transport import Question, Transport
 from jobs.catalogues.votable import degrees, find_column, meaning, parameter, read_votable, texts
 from jobs.errors import ServiceError
+from jobs.services import Service
 
 
-def catalogue(url: str, transport: Transport) -> RemoteCatalogue:
-    """NED's object search at `url` (.../objsearch)."""
-    return RemoteCatalogue("ned", partial(question, url), listing, transport)
+def catalogue(service: Service) -> RemoteCatalogue:
+    """NED's object search (the service's address is .../objsearch)."""
+    return RemoteCatalogue("ned", "NED", "whole_sky", service.terms.url, partial(ask, service))
 
 
-def question(url: str, cone: Cone) -> Question:
+def ask(service: Service, cones: Sequence[Cone]) -> list[Listing]:
+    """One question for each cone: NED takes no uploads."""
+    return [listing(service.get(service.terms.url, parameters(cone)).content) for cone in cones]
+
+
+def parameters(cone: Cone) -> dict[str, str]:
     """A search in equatorial J2000 degrees; NED takes its radius in arcminutes."""
-    return Question(
-        url,
-        {
-            "search_type": "Near Position Search",
-            "of": "xml_main",
-            "in_csys": "Equatorial",
-            "in_equinox": "J2000.0",
-            "lon": f"{cone.ra_deg:.8f}",
-            "lat": f"{cone.dec_deg:.8f}",
-            "radius": f"{cone.radius_arcsec / 60:.8f}",
-            "out_csys": "Equatorial",
-            "out_equinox": "J2000.0",
-            "obj_sort": "Distance to search center",
-            "list_limit": "0",
-            "img_stamp": "NO",
-            "extend": "no",
-        },
-    )
+    return {
+        "search_type": "Near Position Search",
+        "of": "xml_main",
+        "in_csys": "Equatorial",
+        "in_equinox": "J2000.0",
+        "lon": f"{cone.ra_deg:.8f}",
+        "lat": f"{cone.dec_deg:.8f}",
+        "radius": f"{cone.radius_arcsec / 60:.8f}",
+        "out_csys": "Equatorial",
+        "out_equinox": "J2000.0",
+        "obj_sort": "Distance to search center",
+        "list_limit": "0",
+        "img_stamp": "NO",
+        "extend": "no",
+    }
 
 
 def listing(body: bytes) -> Listing:

@@ -1,68 +1,99 @@
-"""A VizieR table asked for a cone, by the Astronomical Server URL interface (`viz-bin/votable`)."""
+"""Tables of VizieR over TAPVizieR: SDSS, Gaia, or any other that has positions."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from urllib.parse import urlsplit
 
-import numpy as np
+from jobs.catalogues import tap
+from jobs.catalogues.catalogue import Coverage, RemoteCatalogue
+from jobs.errors import SettingsError
+from jobs.services import Service
 
-from jobs.catalogues.answer import Cone
-from jobs.catalogues.catalogue import RemoteCatalogue
-from jobs.catalogues.listing import Listing
-from jobs.catalogues.transport import Question, Transport
-from jobs.catalogues.votable import degrees, find_column, meaning, named, read_votable, texts
-from jobs.errors import ServiceError
-
-MOST_ROWS = 1000
+CDS = "vizier.cds.unistra.fr"
+CDS_TAP = "https://tapvizier.cds.unistra.fr/TAPVizieR/tap"
+TABLE = re.compile(r'[^"\s]+')
 
 
-def catalogue(url: str, table: str, transport: Transport) -> RemoteCatalogue:
-    """One table or catalogue (such as V/147/sdss12) of the VizieR server at `url`."""
-    return RemoteCatalogue("vizier", partial(question, url, table), listing, transport)
+SDSS_KINDS = {"3": "galaxy", "6": "star"}
 
 
-def question(url: str, table: str, cone: Cone) -> Question:
-    """Default columns plus J2000 degrees, nearest first."""
-    return Question(
-        f"{url.rstrip('/')}/viz-bin/votable",
-        {
-            "-source": table,
-            "-c": f"{cone.ra_deg:.8f}{cone.dec_deg:+.8f}",
-            "-c.eq": "J2000",
-            "-c.rs": f"{cone.radius_arcsec:.6f}",
-            "-out": "*",
-            "-out.add": "_r,_RAJ2000,_DEJ2000",
-            "-sort": "_r",
-            "-oc.form": "d",
-            "-out.max": str(MOST_ROWS),
-        },
+@dataclass(frozen=True)
+class Known:
+    """What we know of a table: its service's name, its title, what it covers, its columns."""
+
+    service: str
+    title: str
+    coverage: Coverage
+    columns: tap.TapTable
+
+
+def _columns(table: str, name: str, kind: str, ra: str, dec: str, prefix: str = "") -> tap.TapTable:
+    def quoted(identifier: str) -> str:
+        return f'"{identifier}"' if identifier else ""
+
+    return tap.TapTable(
+        quoted(table),
+        quoted(name),
+        quoted(kind),
+        quoted(ra),
+        quoted(dec),
+        prefix=prefix,
+        kinds=SDSS_KINDS if kind == "class" else {},
     )
 
 
-def listing(body: bytes) -> Listing:
-    """Read every table of the answer; one without any table (unknown catalogue) proves nothing."""
-    tables = list(read_votable(body).iter_tables())
-    if not tables:
-        raise ServiceError("the answer holds no table: is the catalogue's name right?")
-    parts = [_part(table) for table in tables]
-    cut = any(len(part.names) >= MOST_ROWS for part in parts)
-    return Listing(
-        tuple(name for part in parts for name in part.names),
-        tuple(kind for part in parts for kind in part.types),
-        np.concatenate([part.ra_deg for part in parts]),
-        np.concatenate([part.dec_deg for part in parts]),
-        gap=f"the answer was cut after {MOST_ROWS} objects" if cut else "",
+KNOWN = {
+    "V/147/sdss12": Known(
+        "sdss_dr12",
+        "SDSS DR12",
+        "footprint",
+        _columns("V/147/sdss12", "objID", "class", "RA_ICRS", "DE_ICRS", "SDSS DR12 objID "),
+    ),
+    "V/154/sdss16": Known(
+        "sdss_dr16",
+        "SDSS DR16",
+        "footprint",
+        _columns("V/154/sdss16", "objID", "class", "RA_ICRS", "DE_ICRS", "SDSS DR16 objID "),
+    ),
+    "I/355/gaiadr3": Known(
+        "gaia_dr3",
+        "Gaia DR3",
+        "whole_sky",
+        _columns("I/355/gaiadr3", "Source", "", "RA_ICRS", "DE_ICRS", "Gaia DR3 "),
+    ),
+}
+"""Tables and columns as VizieR's descriptions name them (class: 3 = galaxy, 6 = star)."""
+
+
+def tap_address(vizier_url: str) -> str:
+    """The TAP service that belongs to a VizieR server; CDS gives it a host of its own."""
+    if urlsplit(vizier_url).hostname == CDS:
+        return CDS_TAP
+    return f"{vizier_url.rstrip('/')}/TAPVizieR/tap"
+
+
+def catalogue(service: Service, table: str, batch: int) -> RemoteCatalogue:
+    """One table of VizieR. Raises SettingsError for a name that cannot be one.
+
+    A table that is not in `KNOWN` is asked by the columns RAJ2000, DEJ2000 and recno that VizieR
+    gives every table with positions, and counts as having a footprint, which is the careful guess.
+    """
+    if not TABLE.fullmatch(table):
+        raise SettingsError(f"expected a VizieR table such as V/154/sdss16, got {table!r}")
+    known = KNOWN.get(table) or Known(
+        f"vizier {table}",
+        table,
+        "footprint",
+        _columns(table, "recno", "", "RAJ2000", "DEJ2000"),
     )
-
-
-def _part(table: Any) -> Listing:
-    """One table; VizieR's UCDs are in their first (ID_MAIN) or second (meta.id) form."""
-    ra, dec = find_column(table, named("_RAJ2000")), find_column(table, named("_DEJ2000"))
-    if ra is None or dec is None:
-        raise ServiceError(f"the table {table.name} came without positions")
-    name = find_column(table, meaning("meta.id;meta.main", "ID_MAIN"), meaning("meta.id", "ID_"))
-    kind = find_column(table, meaning("src.class", "CLASS_OBJECT"))
-    return Listing(
-        texts(name, len(ra), missing="unnamed"), texts(kind, len(ra)), degrees(ra), degrees(dec)
+    return RemoteCatalogue(
+        known.service,
+        known.title,
+        known.coverage,
+        service.terms.base,
+        partial(tap.ask, service, known.columns),
+        batch=batch,
     )

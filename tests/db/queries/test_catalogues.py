@@ -44,6 +44,8 @@ def test_absence_needs_the_answer_of_every_service(store: Store) -> None:
         "no_match": 1,
         "not_determined": 2,
         "not_asked": 1,
+        "waiting": 2,
+        "without_position": 1,
     }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 SIMBAD_PATH = "/simbad/sim-tap/sync"
 NED_PATH = "/cgi-bin/objsearch"
-VIZIER_PATH = "/viz-bin/votable"
+VIZIER_PATH = "/TAPVizieR/tap/sync"
+SKYBOT_PATH = "/skybot/conesearch.php"
 
 Row = tuple[str, str, float | str, float | str]
 
@@ -17,21 +20,27 @@ def document(content: str, infos: str = "") -> bytes:
     ).encode()
 
 
-def rows(table: tuple[Row, ...]) -> str:
+def rows(table: Iterable[Iterable[object]]) -> str:
     lines = "".join("<TR>" + "".join(f"<TD>{cell}</TD>" for cell in row) + "</TR>" for row in table)
     return f"<DATA><TABLEDATA>{lines}</TABLEDATA></DATA>"
 
 
-def simbad(*table: Row, status: str = "OK") -> bytes:
-    """A TAP answer to the columns that are selected."""
+def tap(*table: tuple[object, ...], status: str = "OK") -> bytes:
+    """A TAP answer to the columns that are selected: cone number, name, type, ra, dec."""
     fields = (
-        '<FIELD name="main_id" datatype="char" arraysize="*" ucd="meta.id;meta.main"/>'
-        '<FIELD name="otype_txt" datatype="char" arraysize="*" ucd="src.class"/>'
-        '<FIELD name="ra" datatype="double" unit="deg" ucd="pos.eq.ra;meta.main"/>'
-        '<FIELD name="dec" datatype="double" unit="deg" ucd="pos.eq.dec;meta.main"/>'
+        '<FIELD name="cone_number" datatype="int"/>'
+        '<FIELD name="object_name" datatype="char" arraysize="*" ucd="meta.id;meta.main"/>'
+        '<FIELD name="object_type" datatype="char" arraysize="*" ucd="src.class"/>'
+        '<FIELD name="object_ra" datatype="double" unit="deg" ucd="pos.eq.ra;meta.main"/>'
+        '<FIELD name="object_dec" datatype="double" unit="deg" ucd="pos.eq.dec;meta.main"/>'
     )
     info = f'<INFO name="QUERY_STATUS" value="{status}"/>'
     return document(f"<TABLE>{fields}{rows(table)}</TABLE>", info)
+
+
+def simbad(*table: Row, status: str = "OK") -> bytes:
+    """An answer about the only cone of a question."""
+    return tap(*((0, *row) for row in table), status=status)
 
 
 def tap_error(message: str) -> bytes:
@@ -60,16 +69,15 @@ def ned_error(message: str) -> bytes:
 NED_NOTHING = ned_error("No object found.")
 
 
-def vizier(*table: Row) -> bytes:
-    """A table of V/147/sdss12; without rows it has its FIELDs and no DATA."""
+def skybot(*table: Row) -> bytes:
+    """The columns of a recorded answer that are read."""
     fields = (
-        '<FIELD name="SDSS12" datatype="char" arraysize="19" ucd="meta.id;meta.main"/>'
-        '<FIELD name="class" datatype="char" arraysize="*" ucd="src.class"/>'
-        '<FIELD name="_RAJ2000" datatype="double" unit="deg" ucd="pos.eq.ra"/>'
-        '<FIELD name="_DEJ2000" datatype="double" unit="deg" ucd="pos.eq.dec"/>'
+        '<FIELD ID="name" name="Name" datatype="char" arraysize="32" ucd="meta.id;meta.main"/>'
+        '<FIELD ID="class" name="Class" datatype="char" arraysize="24" ucd="src.class"/>'
+        '<FIELD ID="_raj2000" name="_RAJ2000" datatype="double" unit="deg" ucd="pos.eq.ra"/>'
+        '<FIELD ID="_decj2000" name="_DECJ2000" datatype="double" unit="deg" ucd="pos.eq.dec"/>'
     )
-    content = rows(table) if table else "<!--  EMPTY result, no DATA part  -->"
-    return document(f'<TABLE name="V/147/sdss12">{fields}{content}</TABLE>')
+    return document(f'<TABLE name="SkybotConeSearch">{fields}{rows(table)}</TABLE>')
 
 
-VIZIER_WITHOUT_TABLE = document("")
+SKYBOT_NOBODY = tap_error("No solar system object was found in the requested FOV")
