@@ -79,58 +79,6 @@ def tile_errors(rows: Rows, unit: str) -> Any:
     )
 
 
-def reliability(rows: Rows) -> Any:
-    """Chart observed frequency over stated probability; the dashed line is perfect."""
-    bins = _frame(rows, "low", "high", "n", "mean_probability", "observed_frequency")
-    stated = alt.X("mean_probability:Q", title="stated probability", scale=alt.Scale(domain=[0, 1]))
-    perfect = (
-        alt.Chart(pd.DataFrame({"p": [0.0, 1.0]}))
-        .mark_line(strokeDash=[4, 4], color=GREY)
-        .encode(x="p:Q", y="p:Q")
-    )
-    measured = (
-        alt.Chart(bins.dropna(subset=["mean_probability"]))
-        .mark_line(point=alt.OverlayMarkDef(size=60), color=BLUE)
-        .encode(
-            x=stated,
-            y=alt.Y("observed_frequency:Q", title="observed frequency"),
-            tooltip=["low", "high", "n", "mean_probability", "observed_frequency"],
-        )
-    )
-    return (perfect + measured).properties(title="Reliability", height=HEIGHT)
-
-
-def bin_counts(rows: Rows) -> Any:
-    """Chart how many samples stand behind each bin of the reliability diagram."""
-    bins = _frame(rows, "low", "high", "n")
-    return (
-        alt.Chart(bins[bins["n"] > 0])
-        .mark_bar(color=BLUE, opacity=0.7)
-        .encode(
-            x=alt.X("low:Q", title="stated probability", scale=alt.Scale(domain=[0, 1])),
-            x2="high:Q",
-            y=alt.Y("n:Q", title="samples (log)", scale=alt.Scale(type="symlog")),
-            y2=alt.datum(0),
-            tooltip=["low", "high", "n"],
-        )
-        .properties(title="Samples in each bin", height=190)
-    )
-
-
-def risk_coverage(rows: Rows) -> Any:
-    """Chart the error among the most certain share of decisions over that share."""
-    return (
-        alt.Chart(_frame(rows, "coverage", "risk"))
-        .mark_line(color=BLUE)
-        .encode(
-            x=alt.X("coverage:Q", title="coverage (share kept, most certain first)"),
-            y=alt.Y("risk:Q", title="risk (error rate)"),
-            tooltip=["coverage", "risk"],
-        )
-        .properties(title="Risk-coverage", height=HEIGHT)
-    )
-
-
 def verdicts(rows: Rows) -> Any:
     """Chart how many detections got each verdict."""
     colours = alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))

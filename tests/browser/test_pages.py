@@ -83,7 +83,7 @@ def test_the_pages_can_be_walked_through_from_the_first(page: Page, filled: Serv
 
 def test_charts_and_pictures_are_drawn(page: Page, filled: Served) -> None:
     visit(page, filled, "calibration")
-    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(3)
+    expect(page.locator("[data-testid=stVegaLiteChart] svg.marks")).to_have_count(4)
     visit(page, filled, "compression")
     pictures = page.get_by_test_id("stImage").locator("img")
     expect(pictures).to_have_count(5)

@@ -173,9 +173,9 @@ def test_cosmic_rays_say_where_they_do_not_apply(looking: FakeOwner, open_page: 
 def test_calibration_shows_the_chosen_report(looking: FakeOwner, open_page: Open) -> None:
     reports = calibration.reports(looking.store)
     app = open_page("calibration")
-    assert metrics(app)["ECE"] == f"{reports[0]['ece']:.3g}"
+    assert metrics(app)["ECE, equal width"] == f"{reports[0]['ece']:.3g}"
     app.selectbox(key="report").set_value(reports[1]["report_id"]).run()
-    assert metrics(app)["ECE"] == f"{reports[1]['ece']:.3g}"
+    assert metrics(app)["ECE, equal width"] == f"{reports[1]['ece']:.3g}"
     assert "n = 100,000" in said(app)
 
 
