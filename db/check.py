@@ -32,6 +32,9 @@ REFERENCES = (
     ("mask_edits", "frame_digest", "frames", "frame_digest"),
     ("mask_edits", "run_id", "runs", "run_id"),
     ("mask_edits", "undoes", "mask_edits", "edit_id"),
+    ("frame_likeness", "frame_digest", "frames", "frame_digest"),
+    ("near_duplicates", "frame_digest", "frames", "frame_digest"),
+    ("released_files", "frame_digest", "frames", "frame_digest"),
     ("cycles", "request_id", "requests", "request_id"),
     ("run_events", "cycle_id", "cycles", "cycle_id"),
 )

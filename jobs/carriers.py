@@ -16,13 +16,14 @@ from jobs.catalogues import Catalogue
 from jobs.crossref import CrossMatch, answer_request
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
 from jobs.dispatcher import Carrier, Request, RequestCancelled
+from jobs.duplicates import NearDuplicates
 from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
 from jobs.plan import make_plan
 from jobs.pool import Workers
 from jobs.settings import Settings
-from jobs.sources import Source, open_source
+from jobs.sources import Network, Source, open_source
 from jobs.sources.stored import StoredSource
 from jobs.sources.upload import UploadSource
 
@@ -36,6 +37,7 @@ class Carriers:
     catalogues: tuple[Catalogue, ...]
     settings: Settings
     clock: Clock
+    network: Network | None = None
     claims: Claims = field(default_factory=Claims)
 
     def by_kind(self) -> Mapping[str, Carrier]:
@@ -51,7 +53,12 @@ class Carriers:
     def scan(self, request: Request) -> Mapping[str, Any]:
         """Run a cycle over the named source."""
         payload = request["payload"]
-        source = open_source(payload["source"], max_pixels=self.settings.max_pixels)
+        source = open_source(
+            payload["source"],
+            max_pixels=self.settings.max_pixels,
+            network=self.network,
+            limit=payload.get("limit"),
+        )
         counts = self._cycle(request, source)
         announce_candidates(
             self.store, request["request_id"], self.settings.notify_urls, self.clock()
@@ -145,6 +152,9 @@ class Carriers:
             claims=self.claims,
             again=again,
             limit=payload.get("limit"),
+            near_duplicates=NearDuplicates(
+                self.settings.near_duplicate_bits, self.settings.near_duplicate_correlation
+            ),
             progress=lambda done, total: queue.progress(self.store, request_id, done, total),
             cancelled=lambda: self._cancelled(request_id),
         )

@@ -14,13 +14,14 @@ from db.errors import ConflictError, StoreError, StoreInvalidated
 from db.store import Store
 from engine.errors import EngineError
 from engine.frame import Frame
+from jobs.duplicates import NearDuplicates, add_likeness, add_link
 from jobs.frames import frame_of
 from jobs.ids import stable_id
 from jobs.plan import Plan
 from jobs.pool import WorkerLost, Workers
 from jobs.records import Record, failed_runs, observation_row, record_of, without_results
 from jobs.registration import registration
-from jobs.sources import Item, Offer, Source, load
+from jobs.sources import Item, Offer, Source, fetch, load
 from jobs.worker import lost_analysis, process
 
 Clock = Callable[[], datetime]
@@ -75,6 +76,7 @@ class Cycle:
     claims: Claims = field(default_factory=Claims)
     again: tuple[str, ...] = ()
     limit: int | None = None
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     progress: Callable[[int, int], None] = lambda _done, _total: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -125,29 +127,43 @@ class Cycle:
 
     def _read(self, item: Item) -> tuple[Offer, ...]:
         nothing = Offer(part="", outcome="ignored", reason="there is nothing in it")
+        at_hand = fetch(item)
+        if isinstance(at_hand, Offer):
+            return (at_hand,)
         try:
-            return self.workers.run(load, item) or (nothing,)
+            return self.workers.run(load, at_hand) or (nothing,)
         except WorkerLost as error:
             return (Offer(part="", outcome="failed", reason=str(error)),)
 
     def _add(self, record: Record, item: Item, offer: Offer) -> None:
         """Add one offer's intake, its observation, and what the pipelines make of a new frame."""
         outcome, reason = str(offer.outcome), offer.reason
+        digest, fingerprint = None, item.fingerprint
         if offer.frame is not None:
-            if self._is_new(record, offer.frame):
-                record.merge(self._analysed(offer.frame))
-            else:
+            digest = offer.frame.digest
+            if not self._is_new(record, offer.frame):
                 outcome, reason = "duplicate", "the same pixels, mask and unit are already stored"
-            record.row("observations", **observation_row(offer.frame, self.clock()))
+            elif near := self.near_duplicates.of(self.store, offer):
+                digest, outcome = near[0], "duplicate"
+                reason = f"it looks like a stored image ({near[1]} of 64 bits differ)"
+                add_link(record, item, offer.frame, near, self.source.name, self.clock())
+            else:
+                record.merge(self._analysed(offer.frame))
+                add_likeness(record, offer)
+            if digest == offer.frame.digest:
+                record.row("observations", **observation_row(offer.frame, self.clock()))
+        if offer.passing:
+            # Kept under a key of its own, so that a later cycle asks for the item again.
+            fingerprint = f"{item.fingerprint} failed in {self.cycle_id}"
         record.row(
             "intake",
-            intake_id=stable_id("intake", self.source.name, item.uri, offer.part, item.fingerprint),
+            intake_id=stable_id("intake", self.source.name, item.uri, offer.part, fingerprint),
             source=self.source.name,
             uri=item.uri,
             part=offer.part,
-            fingerprint=item.fingerprint,
+            fingerprint=fingerprint,
             outcome=outcome,
-            frame_digest=offer.frame.digest if offer.frame is not None else None,
+            frame_digest=digest,
             reason=reason,
             cycle_id=self.cycle_id,
             seen_at=self.clock(),

@@ -17,11 +17,12 @@ from pydantic_settings import (
 
 from jobs.catalogue_settings import CatalogueSettings
 from jobs.errors import SettingsError
+from jobs.source_settings import SourceSettings
 
 FILE_NAME = "settings.json"
 
 
-class Settings(CatalogueSettings):
+class Settings(SourceSettings, CatalogueSettings):
     """Everything that can be set; each field is `SKYSIEVE_<NAME>` in the environment.
 
     The environment wins over the file, so that one command can be run otherwise for once.
@@ -55,12 +56,6 @@ class Settings(CatalogueSettings):
     aggressive_rate: float = Field(0.05, gt=0, lt=1, description="candidate rate of --aggressive")
     max_detections: int = Field(64, ge=1, le=10_000, description="most sources judged on a frame")
     seed: int = Field(0, ge=0, description="seed of every random choice in the pipelines")
-
-    sdss_url: str = "https://skyserver.sdss.org"
-    ztf_url: str = "https://irsa.ipac.caltech.edu"
-    apod_url: str = "https://api.nasa.gov/planetary/apod"
-    mast_url: str = "https://mast.stsci.edu"
-    skyview_url: str = "https://skyview.gsfc.nasa.gov"
 
     notify_urls: tuple[str, ...] = Field((), description="apprise URLs")
     token: str | None = Field(None, description="API token; made at start when empty")

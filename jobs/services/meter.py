@@ -42,8 +42,8 @@ class Meter:
                     period = "hour" if quota.period_s == HOUR_S else f"{quota.period_s} s"
                     period = "day" if quota.period_s == 24 * HOUR_S else period
                     raise QuotaSpent(
-                        f"the {quota.calls} questions of one {period} to {self._terms.name} are used "
-                        f"up; there are new ones in {quota.period_s - into_s:.0f} s",
+                        f"the {quota.calls} questions of one {period} to {self._terms.name} are "
+                        f"used up; there are new ones in {quota.period_s - into_s:.0f} s",
                         quota.period_s - into_s,
                     )
             windows = [(q.period_s, int(now_s // q.period_s)) for q in self._terms.quotas]
@@ -53,12 +53,11 @@ class Meter:
         """Each quota with what is used of it now."""
         now_s = self._clock.now().timestamp()
         with self._lock:
-            return tuple(
-                Spent(
-                    q.period_s, self._used.get((q.period_s, int(now_s // q.period_s)), 0), q.calls
-                )
-                for q in self._terms.quotas
-            )
+            spent = []
+            for quota in self._terms.quotas:
+                window = quota.period_s, int(now_s // quota.period_s)
+                spent.append(Spent(quota.period_s, self._used.get(window, 0), quota.calls))
+            return tuple(spent)
 
     def windows(self) -> Mapping[Window, int]:
         """The counters as they are to be kept."""

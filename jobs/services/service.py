@@ -18,7 +18,7 @@ from jobs.services.failures import PassingFailure
 from jobs.services.limiter import Limiter
 from jobs.services.meter import Meter, Spent
 from jobs.services.terms import Terms
-from jobs.services.transport import PoliteAdapter
+from jobs.services.transport import PoliteAdapter, without_query
 from jobs.services.whole import Kind, check_whole
 
 SAVE_EVERY_S = 5.0
@@ -151,7 +151,7 @@ class Service:
             response = session.request(method, url, **options)
         if not response.ok:
             raise ServiceError(
-                f"{self.terms.name} refused {method} {response.url[:200]}: HTTP "
+                f"{self.terms.name} refused {method} {without_query(response.url)}: HTTP "
                 f"{response.status_code} {(response.reason or '')[:80]}".rstrip()
             )
         try:

@@ -120,7 +120,10 @@ class PoliteAdapter(HTTPAdapter):
                 f"the answer of {self._terms.name} was cut short on its way"
             ) from error
         except (requests.RequestException, UnicodeError, ValueError) as error:
-            raise ServiceError(f"{request.url} cannot be asked: {error}") from error
+            address = without_query(request.url or "")
+            raise ServiceError(
+                f"{address} cannot be asked ({type(error).__name__}): check it in the settings"
+            ) from error
         return self._whole(request, answer, body)
 
     def _refuse_failure(self, answer: requests.Response) -> None:
@@ -182,6 +185,11 @@ def retry_after_s(stated: str, clock: Clock) -> float:
         return max(0.0, (when - clock.now()).total_seconds())
     except (TypeError, ValueError):
         return 0.0
+
+
+def without_query(address: str) -> str:
+    """An address as it may be shown and kept: what is asked may hold a key."""
+    return address.split("?")[0][:200]
 
 
 def user_agent() -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 from engine.errors import FrameError
 from engine.frame import Frame
+from engine.likeness import Likeness, likeness_of
+from jobs.errors import ServiceError
+from jobs.services.failures import PassingFailure
 
 
 @dataclass(frozen=True)
@@ -18,15 +22,23 @@ class Offer:
     frame: Frame | None = None
     outcome: Literal["stored", "failed", "ignored"] = "stored"
     reason: str = ""
+    passing: bool = False
+    """Whether the failure may be over later, so that the item is asked for again."""
+    likeness: Likeness | None = None
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing a source has. `fingerprint` changes when its content does; `read` is picklable."""
+    """One thing a source has. `fingerprint` changes when its content does; `read` is picklable.
+
+    What lies elsewhere is fetched in the owner's process, where rates and breakers are shared;
+    `read` then runs in a worker and is given what `fetch` returned.
+    """
 
     uri: str
     fingerprint: str
-    read: Callable[[], tuple[Offer, ...]]
+    read: Callable[..., tuple[Offer, ...]]
+    fetch: Callable[[], tuple[bytes, ...]] | None = None
 
 
 class Source(Protocol):
@@ -45,7 +57,7 @@ class Source(Protocol):
 def load(item: Item) -> tuple[Offer, ...]:
     """Read an item; an image that cannot be read becomes one failed offer with its reason."""
     try:
-        return item.read()
+        return tuple(_likened(offer) for offer in item.read())
     except FrameError as error:
         reason = str(error)
     except OSError as error:
@@ -54,6 +66,25 @@ def load(item: Item) -> tuple[Offer, ...]:
     except Exception as error:  # noqa: BLE001  one odd file must not stop the cycle
         reason = f"reading it failed ({type(error).__name__}: {error}): leave it out, or report it"
     return (Offer(part="", outcome="failed", reason=_storable(reason)),)
+
+
+def fetch(item: Item) -> Item | Offer:
+    """The item with what it needs at hand, or the failure to fetch it. Runs in the owner."""
+    if item.fetch is None:
+        return item
+    try:
+        contents = item.fetch()
+    except ServiceError as error:
+        passing = isinstance(error, PassingFailure)
+        return Offer("", outcome="failed", reason=_storable(str(error)), passing=passing)
+    return replace(item, read=partial(item.read, contents), fetch=None)
+
+
+def _likened(offer: Offer) -> Offer:
+    """The offer with what its frame looks like, worked out where there is time for it."""
+    if offer.frame is None or offer.likeness is not None:
+        return offer
+    return replace(offer, likeness=likeness_of(offer.frame))
 
 
 def _storable(text: str) -> str:
