@@ -10,7 +10,9 @@ All integers are little-endian.
     PACKET := 0x5ECB:u16 number:u32 step:u8 length:u32 header CRC:u16 payload CRC-32:u32 payload
 
 A packet's number counts tiles in raster order, plane by plane; MASK_PACKET carries the mask of bad
-pixels. `planes` is 0 for a frame without a plane axis.
+pixels, HITS_PACKET the samples under particle hits that the coded image leaves out, and a number
+from 0x80000000 to 0xBFFFFFFF a finer step for part of a tile (`refinement`). A decoder passes over
+numbers that it does not know. `planes` is 0 for a frame without a plane axis.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ MAGIC = b"CSMC"
 VERSION = 1
 SYNC = b"\xcb\x5e"
 MASK_PACKET = 0xFFFFFFFF
+HITS_PACKET = 0xFFFFFFFE
 MAX_PIXELS = 1 << 27
 MAX_TEXT = 1 << 20
 MAX_STORED_TEXT = 0xFFFF
@@ -40,7 +43,7 @@ _HEADER = struct.Struct("<4sBBBBIIHHB8sH")
 _PACKET = struct.Struct("<2sIBI")
 _CRC16, _CRC32 = struct.Struct("<H"), struct.Struct("<I")
 PACKET_OVERHEAD = _PACKET.size + _CRC16.size + _CRC32.size
-_AFFINE, _ASINH, _ESSENTIAL_CARDS, _MASKED = 1, 2, 4, 8
+_AFFINE, _ASINH, _ESSENTIAL_CARDS, _MASKED, _HITS = 1, 2, 4, 8, 16
 
 
 class Mode(IntEnum):
@@ -57,7 +60,7 @@ class FileHeader:
 
     `near` is the largest error of Mode.NEAR (0 = lossless). `unit` and `cards` describe the frame;
     `essential_cards` says that only the cards needed to place and calibrate it were kept, `masked`
-    that a packet with the mask of bad pixels belongs to the file.
+    that a packet with the mask of bad pixels belongs to the file, `hits` one with particle hits.
     """
 
     mode: Mode
@@ -73,6 +76,7 @@ class FileHeader:
     cards: str = ""
     essential_cards: bool = False
     masked: bool = False
+    hits: bool = False
 
     @property
     def coded_planes(self) -> int:
@@ -109,6 +113,7 @@ class FileHeader:
                 f"{MAX_STORED_TEXT}: shorten it"
             )
         flags = _ESSENTIAL_CARDS * self.essential_cards | _MASKED * self.masked
+        flags |= _HITS * self.hits
         mapping = b""
         if self.mapping != EIGHT_BIT:
             flags |= _ASINH if self.mapping.kind == "asinh" else _AFFINE
@@ -133,7 +138,7 @@ class FileHeader:
 
 @dataclass(frozen=True)
 class Packet:
-    """One independently decodable piece: a tile, or the mask of bad pixels."""
+    """One independently checked piece: a tile, its refinement, a mask or a list of hits."""
 
     number: int
     step: int
@@ -191,6 +196,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[FileHeader, 
         cards,
         bool(flags & _ESSENTIAL_CARDS),
         bool(flags & _MASKED),
+        bool(flags & _HITS),
     )
     return header, end + _CRC32.size
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.codec.container import (
+    HITS_PACKET,
     MASK_PACKET,
     MAX_PIXELS,
     PACKET_OVERHEAD,
@@ -20,9 +22,11 @@ from engine.codec.container import (
     read_packets,
 )
 from engine.codec.exact import exact_tile
-from engine.codec.learned import decode_tile
+from engine.codec.hits import with_hits
+from engine.codec.learned import CoarseSymbols, DecodedTile, decode_tile
 from engine.codec.model import CodecModel
 from engine.codec.network import STRIDE
+from engine.codec.refinement import refined_part, refined_tile
 from engine.codec.steps import log_q
 from engine.codec.transform import HALO, cells_of, latent_shape, synthesise
 from engine.errors import BitstreamError
@@ -31,6 +35,8 @@ from engine.frame import Frame, Mask, Origin, Pixels
 REACH = HALO * STRIDE
 """Pixels beyond a lost tile that the synthesis may have drawn from it."""
 PAYLOAD_BYTES_PER_PIXEL = 12
+
+Cells = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -49,13 +55,25 @@ class LatentPlanes:
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """A refinement packet with the rows and columns that it makes finer, from step `coarse`."""
+
+    packet: Packet
+    coarse: int
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True)
 class Decoded:
     """A decoded frame.
 
     `pixels` float32 (H, W) or (C, H, W) in the frame's unit. `valid` bool (H, W) is False where a
     lost tile may have changed a pixel. `bad` bool (H, W) is the frame's own mask. `lost_tiles` are
     the numbers of missing or damaged tiles, `tile_bytes` the sizes of the packets that arrived.
-    `mask_lost` says that the frame had bad pixels, but their mask did not arrive.
+    `mask_lost` says that the frame had bad pixels, but their mask did not arrive. `refined` bool
+    (H, W) is True where a refinement of at least one plane arrived, `hits` where a side list put
+    original samples back; None where there is no such thing.
     """
 
     pixels: Pixels = field(repr=False)
@@ -66,11 +84,18 @@ class Decoded:
     tile_bytes: Mapping[int, int] = field(repr=False)
     mask_lost: bool = False
     planes: LatentPlanes | None = field(repr=False, default=None)
+    refined: Mask | None = field(repr=False, default=None)
+    hits: Mask | None = field(repr=False, default=None)
 
     @property
     def sample_type(self) -> str:
         """The numpy name of the samples that were coded."""
         return self.header.sample_type
+
+    @property
+    def hits_lost(self) -> bool:
+        """Whether the frame had a side list of hits that did not arrive."""
+        return self.header.hits and self.hits is None
 
     @property
     def unit(self) -> str:
@@ -112,14 +137,22 @@ def decode(
     limit = PAYLOAD_BYTES_PER_PIXEL * header.tile**2 + header.height * header.width // 4 + 4096
     packets: dict[int, Packet] = {}
     for packet in read_packets(data, start, limit):
-        if packet.number == MASK_PACKET or packet.number < header.tiles:
+        known = packet.number in (MASK_PACKET, HITS_PACKET) or packet.number < header.tiles
+        if known or refined_part(packet.number) is not None:
             packets.setdefault(packet.number, packet)
     bad = _bad_pixels(packets.pop(MASK_PACKET, None), header)
+    hits = packets.pop(HITS_PACKET, None)
     if not packets:
         raise BitstreamError("no tile of this file is intact: ask for it to be sent again")
-    if header.mode is Mode.LEARNED:
-        return _decode_learned(header, packets, bad, _named_model(header, model))
-    return _decode_exact(header, packets, bad)
+    if header.mode is not Mode.LEARNED:
+        return _decode_exact(header, packets, bad)
+    decoded = _decode_learned(header, packets, bad, _named_model(header, model))
+    if hits is None:
+        return decoded
+    try:
+        return with_hits(decoded, hits)
+    except BitstreamError:
+        return decoded
 
 
 def _named_model(header: FileHeader, model: CodecModel | None) -> CodecModel:
@@ -173,6 +206,8 @@ def _decode_learned(
     step = np.full((count, rows, columns), 2.5, np.float32)
     squared = np.full((count, rows, columns), np.nan, np.float32)
     valid = np.ones((header.height, header.width), np.bool_)
+    finer = np.zeros_like(valid)
+    refinements = refinements_by_tile(header, packets.values())
     sizes: dict[int, int] = {}
     for number in range(header.tiles):
         plane, ys, xs = header.place(number)
@@ -188,11 +223,62 @@ def _decode_learned(
         step[plane, *cells] = log_q(packet.step)
         squared[plane, *cells] = tile.expected_squared_error
         sizes[number] = PACKET_OVERHEAD + len(packet.payload)
+        for part, inside, refined in refined_parts(model, refinements[number], tile, cells):
+            latents[plane, :, *inside] = refined.latents
+            step[plane, *inside] = log_q(part.packet.step)
+            squared[plane, *inside] = refined.expected_squared_error
+            finer[part.rows, part.columns] = True
     shape = header.height, header.width
     mapped = np.stack([synthesise(model, latents[p], step[p], shape) for p in range(count)])
     pixels = sample_values(header, mapped)
     planes = LatentPlanes(model, latents, step, squared, mapped)
-    return _assembled(header, pixels, valid, bad, sizes, planes)
+    return replace(_assembled(header, pixels, valid, bad, sizes, planes), refined=finer)
+
+
+def refinements_by_tile(
+    header: FileHeader, packets: Sequence[Packet] | ValuesView[Packet]
+) -> dict[int, list[Refinement]]:
+    """Refinement packets by the tile that they need, finest step last."""
+    found: dict[int, list[Refinement]] = defaultdict(list)
+    for packet in sorted(packets, key=lambda packet: -packet.step):
+        named = refined_part(packet.number)
+        if named is None or header.tile % named.side:
+            continue
+        grid = replace(header, tile=named.side)
+        if named.index < grid.tiles:
+            plane, rows, columns = grid.place(named.index)
+            row, column = rows.start // header.tile, columns.start // header.tile
+            tile = (plane * header.tile_rows + row) * header.tile_columns + column
+            found[tile].append(Refinement(packet, named.coarse, rows, columns))
+    return found
+
+
+def refined_parts(
+    model: CodecModel, parts: Sequence[Refinement], tile: DecodedTile, cells: Cells
+) -> Iterator[tuple[Refinement, Cells, DecodedTile]]:
+    """Decode the refinements of a tile that lies in `cells`, each with its own cells.
+
+    One whose coarser layer is missing, or whose payload is none, is passed over.
+    """
+    known: dict[tuple[int, int, int, int, int], CoarseSymbols] = {}
+    for part in parts:
+        inside = cells_of(part.rows, part.columns, STRIDE)
+        rows, columns = (
+            slice(span.start - whole.start, span.stop - whole.start)
+            for span, whole in zip(inside, cells, strict=True)
+        )
+        place = (rows.start, rows.stop, columns.start, columns.stop)
+        coarse = known.get((*place, part.coarse))
+        if coarse is None and part.coarse == tile.coarse.step:
+            coarse = tile.coarse.window(rows, columns)
+        if coarse is None:
+            continue
+        try:
+            refined = refined_tile(model, part.packet.payload, coarse, part.packet.step)
+        except BitstreamError:
+            continue
+        known[*place, part.packet.step] = refined.coarse
+        yield part, inside, refined
 
 
 def sample_values(header: FileHeader, mapped: NDArray[np.float32]) -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from engine.codec.container import (
 from engine.codec.decoding import decode
 from engine.codec.exact import exact_mode, exact_packets
 from engine.codec.fits_cards import BUDGET_SHARE, cards_that_fit
+from engine.codec.hits import hits_packet, without_hits
 from engine.codec.learned import TileEncoder
 from engine.codec.mapping import SampleMapping
 from engine.codec.model import CodecModel
@@ -29,7 +30,7 @@ from engine.codec.rate import RateTarget
 from engine.codec.steps import STEPS
 from engine.codec.transform import analyse, cells_of
 from engine.errors import FrameTooLarge, NotApplicable
-from engine.frame import Frame, Pixels
+from engine.frame import Frame, Mask, Pixels
 from engine.metrics.image import peak_of, psnr_db
 
 SMALLEST_SIDE = 16
@@ -37,12 +38,19 @@ WORD = 4
 
 
 def encode(
-    frame: Frame, target: RateTarget, model: CodecModel | None = None, *, tile: int = TILE
+    frame: Frame,
+    target: RateTarget,
+    model: CodecModel | None = None,
+    *,
+    tile: int = TILE,
+    hits: Mask | None = None,
 ) -> bytes:
     """Encode `frame` as a .cosmic bitstream of version 1.
 
     `model` is needed unless `target` bounds the error. `tile` is the side in pixels, a multiple of
     32, of what is lost when a packet is. The result never holds more bytes than a budget allows.
+    `hits` bool (H, W) are pixels that particles hit: the learned codec codes their surroundings'
+    median there, and a side list of the same file gives their samples back exactly.
 
     Raises NotApplicable when the frame or the budget is too small for the learned codec, a PSNR
     cannot be reached, or near-lossless coding is asked of samples that are not 8- or 16-bit
@@ -60,7 +68,7 @@ def encode(
         return _encode_exactly(frame, target.largest_error, tile)
     if model is None:
         raise ValueError("a model is needed unless the target is lossless or near")
-    return _encode_learned(frame, target, model, tile)
+    return _encode_learned(frame, target, model, tile, hits)
 
 
 def _encode_exactly(frame: Frame, near: int, tile: int) -> bytes:
@@ -70,21 +78,51 @@ def _encode_exactly(frame: Frame, near: int, tile: int) -> bytes:
     return b"".join([header.to_bytes(), *_mask_packets(frame), *(p.to_bytes() for p in packets)])
 
 
-def _encode_learned(frame: Frame, target: RateTarget, model: CodecModel, tile: int) -> bytes:
+def _encode_learned(
+    frame: Frame, target: RateTarget, model: CodecModel, tile: int, hits: Mask | None
+) -> bytes:
+    prepared = prepare(frame, target.budget(frame), model, tile, hits)
+    if prepared.budget is not None:
+        return prepared.head + _within_budget(prepared)
+    return _reaching_psnr(frame, prepared, float(target.psnr_db or 0.0))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame that the encoder has looked at: what comes before the tiles, and the tiles.
+
+    `head` ends with the side list `hits`, empty without hits. `coded` is the frame whose pixels
+    the tiles hold, without its hits; `budget` in bytes.
+    """
+
+    header: FileHeader
+    head: bytes = field(repr=False)
+    hits: bytes = field(repr=False)
+    tiles: list[TileEncoder] = field(repr=False)
+    coded: Frame = field(repr=False)
+    model: CodecModel = field(repr=False)
+    budget: int | None = None
+
+
+def prepare(
+    frame: Frame, budget: int | None, model: CodecModel, tile: int, hits: Mask | None = None
+) -> Prepared:
+    """Analyse a frame for the learned codec. Raises NotApplicable on a side below 16 pixels."""
     if min(frame.height, frame.width) < SMALLEST_SIDE:
         raise NotApplicable(
             f"the learned codec needs sides of at least {SMALLEST_SIDE} pixels, got "
             f"{frame.height} x {frame.width}: choose lossless"
         )
-    budget = target.budget(frame)
+    has_hits = hits is not None and bool((hits & ~frame.mask).any())
     limit = MAX_STORED_TEXT if budget is None else int(budget * BUDGET_SHARE)
-    mapping = SampleMapping.of(frame.pixels[..., ~frame.mask], frame.sample_type)
+    coded = without_hits(frame, hits) if hits is not None and has_hits else frame
+    mapping = SampleMapping.of(coded.pixels[..., ~coded.mask], frame.sample_type)
     header = _header(frame, Mode.LEARNED, tile, limit, model=model.identity, mapping=mapping)
-    head = b"".join([header.to_bytes(), *_mask_packets(frame)])
-    tiles = _tile_encoders(mapping.forward(_planes(frame.filled())), header, model)
-    if budget is not None:
-        return head + _within_budget(tiles, budget - len(head), budget)
-    return _reaching_psnr(frame, tiles, head, float(target.psnr_db or 0.0), model)
+    header = replace(header, hits=has_hits)
+    side_list = hits_packet(frame, hits).to_bytes() if hits is not None and has_hits else b""
+    head = b"".join([header.to_bytes(), *_mask_packets(frame), side_list])
+    tiles = _tile_encoders(mapping.forward(_planes(coded.filled())), header, model)
+    return Prepared(header, head, side_list, tiles, coded, model, budget)
 
 
 def _header(
@@ -142,9 +180,10 @@ def _tile_encoders(mapped: Pixels, header: FileHeader, model: CodecModel) -> lis
     return encoders
 
 
-def _within_budget(tiles: list[TileEncoder], available: int, budget: int) -> bytes:
-    """The packets of all tiles in at most `available` bytes, at the finest steps that fit."""
-    steps = _steps_for(tiles, available)
+def _within_budget(prepared: Prepared) -> bytes:
+    """The packets of all tiles in what the budget leaves, at the finest steps that fit."""
+    tiles, available = prepared.tiles, (prepared.budget or 0) - len(prepared.head)
+    steps = steps_for(tiles, available)
     packets = [_packet(number, tiles[number], step) for number, step in enumerate(steps)]
     excess = sum(map(len, packets)) - available
     number = len(tiles)
@@ -152,7 +191,7 @@ def _within_budget(tiles: list[TileEncoder], available: int, budget: int) -> byt
         number = number - 1 if number else len(tiles) - 1
         if steps[number] == STEPS - 1:
             raise NotApplicable(
-                f"{budget} bytes do not hold this frame at the coarsest step: "
+                f"{prepared.budget} bytes do not hold this frame at the coarsest step: "
                 f"{excess} more are needed"
             )
         steps[number] += 1
@@ -162,7 +201,7 @@ def _within_budget(tiles: list[TileEncoder], available: int, budget: int) -> byt
     return b"".join(packets)
 
 
-def _steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
+def steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
     """One step for all tiles by bisection, then one finer for as many as still fit."""
     low, high = 0, STEPS - 1
     while low < high:
@@ -189,15 +228,14 @@ def _packet(number: int, tile: TileEncoder, step: int) -> bytes:
     return Packet(number, step, tile.payload(step)).to_bytes()
 
 
-def _reaching_psnr(
-    frame: Frame, tiles: list[TileEncoder], head: bytes, wanted_db: float, model: CodecModel
-) -> bytes:
+def _reaching_psnr(frame: Frame, prepared: Prepared, wanted_db: float) -> bytes:
     """The coarsest single step whose decoded pixels reach `wanted_db`."""
     low, high, best = 0, STEPS - 1, b""
     while low <= high:
         middle = (low + high) // 2
-        coded = head + b"".join(_packet(n, tile, middle) for n, tile in enumerate(tiles))
-        decoded = decode(coded, model)
+        packets = [_packet(n, tile, middle) for n, tile in enumerate(prepared.tiles)]
+        coded = prepared.head + b"".join(packets)
+        decoded = decode(coded, prepared.model)
         reached = psnr_db(frame.pixels, decoded.pixels, peak_of(frame), good=~frame.mask)
         if reached >= wanted_db:
             low, best = middle + 1, coded

@@ -53,6 +53,10 @@ class PayloadWriter:
                 raw = np.clip(group[escapes], -ESCAPE_RANGE, ESCAPE_RANGE - 1) + ESCAPE_RANGE
                 self._coder.encode(raw.astype(np.int32), self._models.escaped)
 
+    def write_group(self, indices: NDArray[np.integer], model: object) -> None:
+        """Append table indices that share one categorical model."""
+        self._coder.encode(indices.astype(np.int32), model)
+
     def finish(self) -> bytes:
         """The payload."""
         return bytes(self._coder.get_compressed().astype("<u4").tobytes())
@@ -83,6 +87,10 @@ class PayloadReader:
                 group[escapes] = raw - ESCAPE_RANGE
             flat[members] = group
         return flat.reshape(levels.shape)
+
+    def read_group(self, model: object, count: int) -> Symbols:
+        """Decode `count` table indices that share one categorical model."""
+        return self._decode(model, count)
 
     def _decode(self, model: object, count: int) -> Symbols:
         try:

@@ -19,11 +19,27 @@ Latents = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class CoarseSymbols:
+    """What a tile's payload says at `step`: `symbols`, `mean` and `log_scale`, all (C, h, w)."""
+
+    symbols: Symbols
+    mean: NDArray[np.float64]
+    log_scale: NDArray[np.float64]
+    step: int
+
+    def window(self, rows: slice, columns: slice) -> CoarseSymbols:
+        """The same of some of the tile's cells."""
+        part = (slice(None), rows, columns)
+        return CoarseSymbols(self.symbols[part], self.mean[part], self.log_scale[part], self.step)
+
+
+@dataclass(frozen=True)
 class DecodedTile:
     """Latents (C, h, w) and the squared error expected per pixel of each latent cell, (h, w)."""
 
     latents: Latents
     expected_squared_error: NDArray[np.float32]
+    coarse: CoarseSymbols = field(repr=False)
 
 
 @dataclass
@@ -55,6 +71,11 @@ class TileEncoder:
         writer.write(symbols, levels)
         return writer.finish()
 
+    def coarse(self, step: int) -> CoarseSymbols:
+        """The symbols at `step` with the prediction they are coded under."""
+        _, symbols, _ = self._quantise(step)
+        return CoarseSymbols(symbols, *self._predictions[hyper_regime(step)], step)
+
     def _quantise(self, step: int) -> tuple[Symbols, Symbols, NDArray[np.uint8]]:
         regime = hyper_regime(step)
         rounded = np.rint(self.hyper / float(1 << regime))
@@ -83,12 +104,20 @@ def decode_tile(
     bounded = np.clip(hyper_symbols, -LARGEST_HYPER, LARGEST_HYPER)
     mean, log_scale = _predict(model, bounded, step, shape)
     levels = scale_levels(log_scale, step)
-    q = np.exp(log_q(step))
-    latents = reader.read(levels) * q + mean
-    silent = levels == 0
-    squared = np.where(silent, np.exp(2.0 * log_scale), model.distortions[levels] * q**2)
+    symbols = reader.read(levels)
+    return decoded_tile(model, CoarseSymbols(symbols, mean, log_scale, step), levels)
+
+
+def decoded_tile(
+    model: CodecModel, coarse: CoarseSymbols, levels: NDArray[np.uint8]
+) -> DecodedTile:
+    """Latents and expected error of symbols that were coded with the tables of `levels`."""
+    q = np.exp(log_q(coarse.step))
+    latents = coarse.symbols * q + coarse.mean
+    silent = np.exp(2.0 * coarse.log_scale)
+    squared = np.where(levels == 0, silent, model.distortions[levels] * q**2)
     expected = squared.sum(axis=0) / STRIDE**2
-    return DecodedTile(latents.astype(np.float32), expected.astype(np.float32))
+    return DecodedTile(latents.astype(np.float32), expected.astype(np.float32), coarse)
 
 
 def _predict(

@@ -16,6 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from engine.cards import WEIGHTS
+from engine.codec.conditional import ConditionalTables
 from engine.codec.entropy import EntropyModels
 from engine.codec.hyperprior import FixedPointHyperprior
 from engine.codec.network import DropoutAutoencoder, Widths
@@ -52,6 +53,7 @@ class CodecModel:
         self.hyperprior = FixedPointHyperprior(network)
         self.entropy = EntropyModels(tables)
         self.tables = tables
+        self.conditional = ConditionalTables(tables)
         self.hyper_levels = hyper_levels
         self.distortions = tables.distortions()
         self.digest = digest

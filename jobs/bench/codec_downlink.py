@@ -1,0 +1,208 @@
+"""Priority measured: what the first bytes of a pass bring, against raster order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine.anomalies.cutouts import Cutout
+from engine.anomalies.pipeline import AnomalyPipeline
+from engine.anomalies.simulated import ANOMALY, cleaned_by, match_truth
+from engine.codec.decoding import decode
+from engine.codec.downlink import Order, Pass, Scheduled, plan, received, timetable
+from engine.codec.encoding import encode
+from engine.codec.model import CodecModel
+from engine.codec.progressive import ProgressiveFrame, in_pieces
+from engine.codec.rate import RateTarget
+from engine.codec.worth import anomalous_regions, value_map
+from engine.cosmicrays.pipeline import CosmicRayPipeline
+from engine.errors import BitstreamError
+from engine.frame import Frame, Origin
+from engine.metrics.image import psnr_db
+from engine.policy import generator_for
+from engine.sky import SimulatedFrame, Truth, simulate_field
+from engine.sky.night import night_conditions
+
+ORDERS: tuple[Order, Order] = ("priority", "raster")
+BASE_BPP, FULL_BPP = 0.1, 0.5
+NIGHT_FULL_BPP, NIGHT_BASE_BPP = 1.0, 0.05
+NIGHT_SIDE = 32
+NIGHT_FRAMES = 240
+NIGHT_SHARE = 0.15
+CANDIDATE_P = 0.05
+FIRST_SHARE, EARLY_SHARE = 0.25, 0.10
+SHARES = (0.05, 0.10, 0.25, 0.50, 1.00)
+
+
+def refinement_figures(groups: Mapping[str, Sequence[Frame]], model: CodecModel) -> dict[str, Any]:
+    """Gain after a quarter of the refinement bytes, and what layers cost against one shot."""
+    return {name: _group_figures(frames, model) for name, frames in groups.items()}
+
+
+def _group_figures(frames: Sequence[Frame], model: CodecModel) -> dict[str, float]:
+    pieces = [in_pieces(f, model, base_bpp=BASE_BPP, full_bpp=FULL_BPP) for f in frames]
+    gains = {order: _gain(plan(pieces, order=order)) for order in ORDERS}
+    alone = {
+        order: float(np.mean([_gain(plan([piece], order=order)) for piece in pieces]))
+        for order in ORDERS
+    }
+    shots = [encode(frame, RateTarget(bpp=FULL_BPP), model) for frame in frames]
+    base = sum(len(p.content) for piece in pieces for p in piece.pieces if p.is_base)
+    layered = sum(len(piece.whole) for piece in pieces)
+    return {
+        "frames": len(frames),
+        **{f"gain_at_quarter_{order}": gains[order] for order in ORDERS},
+        "gain_over_raster": gains["priority"] / gains["raster"],
+        "gain_over_even": gains["priority"] / FIRST_SHARE,
+        **{f"gain_at_quarter_{order}_each_frame_alone": alone[order] for order in ORDERS},
+        "gain_over_raster_each_frame_alone": alone["priority"] / alone["raster"],
+        "base_share_of_bytes": base / layered,
+        "layered_bytes_over_one_shot": layered / sum(map(len, shots)),
+        "layered_psnr_db": _mean_psnr(frames, [piece.whole for piece in pieces], model),
+        "one_shot_psnr_db": _mean_psnr(frames, shots, model),
+    }
+
+
+def _gain(planned: Pass) -> float:
+    """Share of the refinements' saved error after a quarter of their bytes."""
+    finer = [item for item in planned.scheduled if item.piece and not item.piece.is_base]
+    ends = np.cumsum([item.end - item.begin for item in finer])
+    saved = np.array([_saved(item) for item in finer])
+    return float(saved[ends <= FIRST_SHARE * ends[-1]].sum() / saved.sum())
+
+
+def _saved(item: Scheduled) -> float:
+    return item.piece.saved if item.piece else 0.0
+
+
+def _mean_psnr(frames: Sequence[Frame], coded: Sequence[bytes], model: CodecModel) -> float:
+    return float(
+        np.mean(
+            [
+                psnr_db(frame.pixels, decode(content, model).pixels, 255.0, good=~frame.mask)
+                for frame, content in zip(frames, coded, strict=True)
+            ]
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Numbers of the anomalies that the detector calls one, by frame."""
+
+    found: frozenset[tuple[int, int]]
+
+
+def night_figures(model: CodecModel, seed: int, frames: int = NIGHT_FRAMES) -> dict[str, Any]:
+    """Anomalies still found on decoded frames after a share of a simulated night's bytes.
+
+    The science value on board is 1 / p of the anomaly pipeline on the raw frame. An anomaly counts
+    as found where the same pipeline, run on the decoded frame, gives its detection p <= 0.05.
+    """
+    detector = AnomalyPipeline()
+    clean = cleaned_by(CosmicRayPipeline())
+    night: list[tuple[Frame, Truth]] = []
+    pieces: list[ProgressiveFrame] = []
+    on_board: set[tuple[int, int]] = set()
+    for number, simulated in enumerate(_night(seed, frames)):
+        frame = simulated.frame.with_pixels(clean(simulated).cleaned)
+        result = detector.run(frame, generator_for(frame.digest, seed))
+        on_board |= _found(number, frame, simulated.truth, detector, seed)
+        value = value_map(frame.mask.shape, anomalous_regions(result))
+        pieces.append(
+            in_pieces(frame, model, value=value, base_bpp=NIGHT_BASE_BPP, full_bpp=NIGHT_FULL_BPP)
+        )
+        night.append((frame, simulated.truth))
+    injected = sum(thing.is_anomaly for _, truth in night for thing in truth.objects)
+    plans = {order: plan(pieces, order=order) for order in ORDERS}
+    at_full = _after(plans["priority"], 1.0, night, detector, model, seed)
+    orders: dict[str, Any] = {}
+    for order, planned in plans.items():
+        kept = {}
+        for share in (s for s in SHARES if s < 1.0):
+            found = _after(planned, share, night, detector, model, seed)
+            kept[f"{share:g}"] = {
+                "found": len(found),
+                "of_those_found_at_full": len(found & at_full),
+                "kept_share": len(found & at_full) / max(len(at_full), 1),
+            }
+        gains = {f"{row.share:g}": row.gain for row in timetable(planned, pieces, shares=SHARES)}
+        orders[order] = {"anomalies_kept": kept, "weighted_gain": gains}
+    base = sum(len(p.content) for piece in pieces for p in piece.pieces if p.is_base)
+    return {
+        "frames": frames,
+        "injected_anomalies": injected,
+        "found_on_board": len(on_board),
+        "found_at_full": len(at_full),
+        "base_share_of_bytes": base / plans["priority"].total_bytes,
+        "full_bpp": 8 * plans["priority"].total_bytes / sum(piece.pixels for piece in pieces),
+        "orders": orders,
+    }
+
+
+def _night(seed: int, frames: int) -> Iterator[SimulatedFrame]:
+    """Frames of a night of their own, three galaxies in twenty anomalous."""
+    for number in range(frames):
+        rng = np.random.default_rng([seed, 0xD0171, number])
+        conditions = replace(night_conditions(rng, 256), anomaly_share=NIGHT_SHARE)
+        field = simulate_field(rng, conditions)
+        origin = Origin("sim:downlink", f"downlink-{seed}-{number:04d}")
+        frame = Frame.of(field.pixels, origin, unit="electron", sample_type="float32")
+        yield SimulatedFrame(frame, field.truth)
+
+
+def _after(
+    planned: Pass,
+    share: float,
+    night: Sequence[tuple[Frame, Truth]],
+    detector: AnomalyPipeline,
+    model: CodecModel,
+    seed: int,
+) -> set[tuple[int, int]]:
+    """The anomalies found on what decodes after a share of the bytes."""
+    limit = int(share * planned.total_bytes)
+    stream = b"".join(item.record for item in planned.scheduled if item.end <= limit)
+    found: set[tuple[int, int]] = set()
+    for number, (_, content) in received(stream).items():
+        original, truth = night[number]
+        try:
+            frame = decode(content, model).frame(original.origin)
+        except BitstreamError:
+            continue
+        found |= _found(number, frame, truth, detector, seed)
+    return found
+
+
+def _found(
+    number: int, frame: Frame, truth: Truth, detector: AnomalyPipeline, seed: int
+) -> set[tuple[int, int]]:
+    """Anomalies of a frame whose detection has p <= 0.05."""
+    found = set()
+    for detection in detector.run(frame, generator_for(frame.digest, seed)).detections:
+        if detection.p_value is None or detection.p_value > CANDIDATE_P:
+            continue
+        place = Cutout(
+            "source",
+            detection.x,
+            detection.y,
+            detection.size_px,
+            detection.cutout,
+            0.0,
+            0.0,
+            0.0,
+            stretched=False,
+        )
+        if match_truth(place, truth).status == ANOMALY:
+            found.add((number, _nearest(truth, detection.x, detection.y)))
+    return found
+
+
+def _nearest(truth: Truth, x: float, y: float) -> int:
+    apart = [
+        np.hypot(thing.x - x, thing.y - y) if thing.is_anomaly else np.inf
+        for thing in truth.objects
+    ]
+    return int(np.argmin(apart))
