@@ -98,6 +98,51 @@ class Score:
 
 
 @dataclass(frozen=True)
+class VersionScores:
+    """The same place on one version of the frame: "raw", "cleaned" or "decoded".
+
+    `flux` and `snr` are over the detection's own footprint (None for whole images), `found` says
+    whether they would make it a source there; `scores` are those of the version's pixels.
+    """
+
+    version: str
+    flux: float | None
+    snr: float | None
+    found: bool
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against a detection beside its scores.
+
+    `magnitude` is instrumental, -2.5 log10(flux). `good_share` is the share of the cutout that is
+    neither masked nor beyond the frame. `conditioned_p_value` is the p-value among normals of like
+    area, None where that was not fitted. `artefact_probability` and `artefact_kind` are what the
+    artefact head (`artefact_model`, a digest) says, None where it does not apply. `vanishes` is
+    True when the source is gone once cosmic rays are removed. `heat_map` float32 (h, w) says where
+    in the cutout its patches are unlike those of normals. `contributions` are the shares that the
+    methods have in the combined score. `preprocessing` is the digest of its rule.
+    """
+
+    perceptual_hash: str
+    preprocessing: str
+    area_px: int | None = None
+    magnitude: float | None = None
+    elongation: float | None = None
+    edge_px: float | None = None
+    good_share: float = 1.0
+    conditioned_p_value: float | None = None
+    artefact_probability: float | None = None
+    artefact_kind: str | None = None
+    artefact_model: str | None = None
+    vanishes: bool = False
+    heat_map: Pixels | None = field(default=None, repr=False)
+    versions: tuple[VersionScores, ...] = ()
+    contributions: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Detection:
     """One source, or one whole image, that was embedded and scored.
 
@@ -123,6 +168,7 @@ class Detection:
     cosmic_ray_share: float | None = None
     class_name: str | None = None
     class_probability: float | None = None
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from engine.policy import Policy
 from jobs.settings import Settings
 
 PIPELINES = ("cosmicrays", "anomaly", "codec")
+HEAD_CARD = "anomaly-artefacts"
 
 
 P = TypeVar("P", bound=Policy, covariant=True)
@@ -59,6 +60,8 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
                 method=settings.cosmic_ray_method,
                 samples=settings.cosmic_ray_samples,
                 threshold=settings.cosmic_ray_threshold,
+                views=settings.cosmic_ray_views,
+                fill=settings.cosmic_ray_fill,
                 seed=settings.seed,
             ),
             WEIGHTS,
@@ -69,6 +72,7 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
                 false_positive_rate=candidate_rate,
                 near_miss_rate=max(settings.near_miss_rate, candidate_rate),
                 max_detections=settings.max_detections,
+                artefact_head=artefact_head(),
                 seed=settings.seed,
             ),
             reference_folder,
@@ -79,6 +83,13 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
             WEIGHTS,
         ),
     )
+
+
+def artefact_head() -> str:
+    """The digest of the artefact head that is installed, "" where there is none."""
+    if not (WEIGHTS / f"{HEAD_CARD}.safetensors").is_file():
+        return ""
+    return read_card(HEAD_CARD).digest
 
 
 def find_reference(folder: Path, source: str) -> tuple[Path, str]:

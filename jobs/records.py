@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,37 +22,15 @@ from engine.results import (
     Step,
 )
 from engine.stretch import map_png, preview_png
+from jobs.evidence import add_evidence
 from jobs.ids import stable_id
 from jobs.packing import pack_arrays, pack_frame
+from jobs.rows import Record as Record
+from jobs.rows import Row
 
-Row = dict[str, Any]
 LN2 = float(np.log(2.0))
 RANKING_METHOD = "combined"
 BEFORE_RUNS = ("frames", "observations", "intake")
-
-
-@dataclass
-class Record:
-    """Rows by table and the files they name, gathered for one transaction."""
-
-    rows: dict[str, list[Row]] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
-
-    def row(self, table: str, **columns: Any) -> None:
-        """Add a row."""
-        self.rows.setdefault(table, []).append(columns)
-
-    def file(self, content: bytes) -> str:
-        """Add a file and return its digest."""
-        digest = hashlib.sha256(content).hexdigest()
-        self.files[digest] = content
-        return digest
-
-    def merge(self, other: Record) -> None:
-        """Take in another record's rows and files."""
-        for table, rows in other.rows.items():
-            self.rows.setdefault(table, []).extend(rows)
-        self.files.update(other.files)
 
 
 def record_of(frame: Frame, analysis: Analysis, *, cycle_id: str, now: datetime) -> Record:
@@ -292,7 +268,7 @@ def _detection_rows(
         class_probability=detection.class_probability,
         embedder=result.embedder,
         reference=result.reference,
-        cutout_file=record.file(preview_png(detection.cutout, method="asinh")),
+        cutout_file=record.file(preview_png(_shown(detection.cutout), method="asinh")),
         detected_at=now,
     )
     for score in detection.scores:
@@ -303,3 +279,5 @@ def _detection_rows(
         embedder=result.embedder,
         vector=np.asarray(detection.embedding, dtype=np.float32),
     )
+    if detection.evidence is not None:
+        add_evidence(record, detection_id, detection.evidence)

@@ -39,6 +39,14 @@ CREATE TABLE version_scores (
     PRIMARY KEY (detection_id, version, method)
 );
 
+-- How much each method adds to the combined score; shares of one detection sum to 1.
+CREATE TABLE score_contributions (
+    detection_id            VARCHAR NOT NULL,
+    method                  VARCHAR NOT NULL,
+    share                   DOUBLE NOT NULL,
+    PRIMARY KEY (detection_id, method)
+);
+
 -- Pictures made of a frame's time series: its stack, and how much every pixel varied.
 CREATE TABLE frame_products (
     frame_digest            VARCHAR NOT NULL,

@@ -84,16 +84,24 @@ class Preprocessing:
 DEFAULT_PREPROCESSING = Preprocessing()
 
 
+def preprocessing_text(side: int = SIDE) -> str:
+    """The default rule in words, for embedders that take images of another side."""
+    return PREPROCESSING.replace(f"{SIDE} x {SIDE}", f"{side} x {side}")
+
+
 def embedder_input(
-    cutouts: Sequence[Cutout], preprocessing: Preprocessing = DEFAULT_PREPROCESSING
+    cutouts: Sequence[Cutout],
+    preprocessing: Preprocessing = DEFAULT_PREPROCESSING,
+    *,
+    side: int = SIDE,
 ) -> Images:
-    """Cutouts as float32 (N, 3, 160, 160) in [0, 1], by the rule that `preprocessing` states."""
-    images = np.empty((len(cutouts), 3, SIDE, SIDE), dtype=np.float32)
+    """Cutouts as float32 (N, 3, side, side) in [0, 1], by the rule that `preprocessing` states."""
+    images = np.empty((len(cutouts), 3, side, side), dtype=np.float32)
     for index, cutout in enumerate(cutouts):
         shown = preprocessing.apply(cutout)
         planes = shown[None] if shown.ndim == 2 else shown
         colours = planes if len(planes) == 3 else planes.mean(axis=0, keepdims=True)
-        images[index] = resized(colours)
+        images[index] = resized(colours, side)
     return images
 
 
@@ -144,9 +152,9 @@ def zscaled(cutout: Cutout) -> Pixels:
     return shown.reshape(cutout.pixels.shape)
 
 
-def resized(planes: Pixels) -> Pixels:
-    """Planes (C, H, W) at 160 x 160: averaged over area when smaller, linear when larger."""
-    rows, columns = (resize_weights(length, SIDE) for length in planes.shape[1:])
+def resized(planes: Pixels, side: int = SIDE) -> Pixels:
+    """Planes (C, H, W) at side x side: averaged over area when smaller, linear when larger."""
+    rows, columns = (resize_weights(length, side).astype(np.float32) for length in planes.shape[1:])
     return np.asarray(np.clip(rows @ planes @ columns.T, 0, 1), dtype=np.float32)
 
 

@@ -62,3 +62,44 @@ def train_artefacts(frames: int, seed: int, folder: Path) -> dict[str, Any]:
     )
     write_card(folder, card)
     return {"weights": str(path), **trained.metrics}
+
+
+def train_heat_map(frames: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Fit the heat map on normals of simulated frames and write it with its card."""
+    import numpy as np
+
+    from engine.anomalies.artefacts.nights import FlawLight, name_detection
+    from engine.anomalies.cutouts import cutouts_of
+    from engine.anomalies.heatmap import HEAT_NAME, HeatMap, patch_features
+    from engine.anomalies.preprocessing import embedder_input
+    from engine.anomalies.simulated import NORMAL, cleaned_by_truth, reference_frames
+    from engine.cards import ModelCard, file_digest, write_card
+
+    patches = []
+    for simulated in reference_frames(frames):
+        flaws = FlawLight.of(simulated.truth)
+        cutouts = cutouts_of(simulated.frame, cosmic_rays=cleaned_by_truth(simulated))
+        normal = [cut for cut in cutouts if name_detection(cut, flaws).status == NORMAL]
+        patches.append(patch_features(embedder_input(normal)))
+    gathered = np.concatenate(patches)
+    fitted = HeatMap.fit(gathered)
+    path = folder / f"{HEAT_NAME}.safetensors"
+    fitted.save(path)
+    metrics = {"normals": len(gathered), "typical": fitted.typical, "high": fitted.high}
+    card = ModelCard(
+        name=HEAT_NAME,
+        pipeline="anomaly",
+        digest=file_digest(path),
+        description="Which patches of a cutout are unlike those of normals: it explains, and never "
+        "ranks.",
+        architecture={"features": "EfficientNet-Lite0 blocks 4 and 10", "components": 60},
+        data=f"normals of {frames} simulated frames of the nights reference-000 and following",
+        seed=seed,
+        command=f"skysieve train anomaly --artefacts --frames {frames} --seed {seed}",
+        device="CPU",
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        metrics=metrics,
+        limits="Fitted on simulated frames; on others it shows what those lacked.",
+    )
+    write_card(folder, card)
+    return {"heat_map": str(path), **metrics}
