@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from engine.errors import CalibrationError
 MIN_CALIBRATION = 19
 TAIL_SHARE = 0.1
 MIN_TAIL = 5
+
+CombinationRule = Literal["fisher", "mean_rank"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,19 @@ class Calibration:
         upto = np.searchsorted(self.scores, raw, side="right")
         return np.asarray(50.0 * (below + upto) / self.size, dtype=np.float64)
 
-    def p_value(self, raw: NDArray[np.floating]) -> Scores:
+    def p_value(self, raw: NDArray[np.floating], own: NDArray[np.bool_] | None = None) -> Scores:
         """Split-conformal p-value (1 + #{calibration >= raw}) / (n + 1), in (0, 1].
 
         For a new normal exchangeable with the calibration split, P(p <= a) <= a. Vovk et al.
         (2005), "Algorithmic Learning in a Random World"; Bates et al. (2023), Annals of Stat. 51.
+        Rows with `own` True are themselves among the calibration scores and are left out of their
+        own count: max(1, #{calibration >= raw}) / n.
         """
         at_least = self.size - np.searchsorted(self.scores, raw, side="left")
-        return np.asarray((1.0 + at_least) / (self.size + 1.0), dtype=np.float64)
+        p_values = (1.0 + at_least) / (self.size + 1.0)
+        if own is not None:
+            p_values = np.where(own, np.maximum(at_least, 1.0) / self.size, p_values)
+        return np.asarray(p_values, dtype=np.float64)
 
     def log_tail(self, raw: NDArray[np.floating]) -> Scores:
         """log of a tail probability without ties: conformal inside, exponential above.
@@ -87,28 +95,52 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Combination:
-    """Fisher's statistic -2 sum log p over the voting methods, calibrated on the held-out split.
+    """One statistic of the voting methods, calibrated on the held-out split; higher = odder.
 
-    Fisher (1932), "Statistical Methods for Research Workers". The members are correlated, so the
-    chi-squared law does not hold; the p-value is split-conformal on the statistic itself.
+    By rule: "fisher" is -2 sum log p (Fisher 1932, "Statistical Methods for Research Workers"),
+    "mean_rank" the mean of percentile / 100 over the members. The members are correlated, so no
+    textbook law holds for either; the p-value is split-conformal on the statistic itself.
     """
 
     members: tuple[str, ...]
     calibration: Calibration
+    rule: CombinationRule = "fisher"
 
     @classmethod
     def fit(
-        cls, members: Sequence[str], calibrations: Mapping[str, Calibration], held_out: Scores
+        cls,
+        members: Sequence[str],
+        calibrations: Mapping[str, Calibration],
+        held_out: Scores,
+        rule: CombinationRule = "fisher",
     ) -> Combination:
         """Fit on the held-out raw scores (n, len(members)) that the calibrations were made of."""
-        statistic = _fisher(members, calibrations, held_out)
-        return cls(tuple(members), Calibration.of(statistic))
+        statistic = _terms(members, calibrations, held_out, rule).sum(axis=1)
+        return cls(tuple(members), Calibration.of(statistic), rule)
 
     def statistic(self, calibrations: Mapping[str, Calibration], raw: Scores) -> Scores:
         """The statistic float64 (N,) of raw scores (N, members); higher = more anomalous."""
-        return _fisher(self.members, calibrations, raw)
+        terms = _terms(self.members, calibrations, raw, self.rule)
+        return np.asarray(terms.sum(axis=1), dtype=np.float64)
+
+    def contributions(self, calibrations: Mapping[str, Calibration], raw: Scores) -> Scores:
+        """Each member's share of the statistic, float64 (N, members); rows sum to 1."""
+        terms = np.maximum(_terms(self.members, calibrations, raw, self.rule), 1e-12)
+        return np.asarray(terms / terms.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
-def _fisher(members: Sequence[str], calibrations: Mapping[str, Calibration], raw: Scores) -> Scores:
-    columns = [calibrations[name].log_tail(raw[:, i]) for i, name in enumerate(members)]
-    return np.asarray(-2.0 * np.sum(columns, axis=0), dtype=np.float64)
+def _terms(
+    members: Sequence[str],
+    calibrations: Mapping[str, Calibration],
+    raw: Scores,
+    rule: CombinationRule,
+) -> Scores:
+    """What every member adds to the statistic, float64 (N, members)."""
+    columns = []
+    for index, name in enumerate(members):
+        if rule == "fisher":
+            columns.append(-2.0 * calibrations[name].log_tail(raw[:, index]))
+        else:
+            share = calibrations[name].percentile(raw[:, index]) / 100
+            columns.append(share / len(members))
+    return np.stack(columns, axis=1)

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.anomalies.calibration import Calibration, Combination
+from engine.anomalies.classes import FOLDS, fit_probe
+from engine.anomalies.preprocessing import SIDE
 from engine.anomalies.projection import Projection
-from engine.anomalies.reference import Method, Reference
-from engine.anomalies.scores.base import Features, FittedScorer
+from engine.anomalies.reference import Method, Reference, half_of
+from engine.anomalies.scores.base import MIN_FIT, Features, FittedScorer
 from engine.anomalies.scores.class_head import ClassHead
 from engine.anomalies.scores.energy import Energy
+from engine.anomalies.scores.entropy import ClassEntropy
+from engine.anomalies.scores.isolation_forest import IsolationForest
 from engine.anomalies.scores.knn import NearestNeighbours
 from engine.anomalies.scores.mahalanobis import Mahalanobis
 from engine.anomalies.scores.msp import MaximumSoftmax
 from engine.anomalies.scores.pca_reconstruction import PcaReconstruction
+from engine.anomalies.scores.relative_mahalanobis import RelativeMahalanobis
+from engine.anomalies.scores.vim import VirtualLogit
+from engine.anomalies.scores.vote import Vote
 from engine.errors import CalibrationError
 from engine.split import Split, split_of
 
 DEEP, SHAPE = "deep", "morphology"
+Distance = PcaReconstruction | Mahalanobis | NearestNeighbours | IsolationForest
+ALL_DISTANCES: tuple[type[Distance], ...] = (
+    PcaReconstruction,
+    Mahalanobis,
+    NearestNeighbours,
+    IsolationForest,
+)
+VOTERS = ("mahalanobis", "mahalanobis_zoom", "knn_morphology", "knn_zoom_morphology")
 CALIBRATE_SHARE = 0.3
 TEST_SHARE = 0.0
 
@@ -31,7 +47,7 @@ class Normals:
 
     `features` float32 (N, D), one source-image key and (where known) one class name per row;
     `parts` as in `Embedder`; `domain` the sources or source families and `kinds` the kinds of
-    cutout ("source", "image") that they stand for.
+    cutout ("source", "image") that they stand for; `input_side` as in `Embedder`.
     """
 
     features: Features
@@ -41,6 +57,7 @@ class Normals:
     domain: tuple[str, ...]
     kinds: tuple[str, ...] = ("source",)
     labels: Sequence[str] | None = None
+    input_side: int = SIDE
 
     def rows(self, split: Split, *, calibrate: float, test: float) -> np.ndarray:
         """Row numbers whose source image falls into `split`, int64."""
@@ -58,20 +75,38 @@ def fit_reference(
     """Fit every score on the "fit" rows and calibrate it on the "calibrate" rows.
 
     Rows of one source image (same key) always share a split; `test` is left alone for the caller.
-    The combination reads the Mahalanobis score of the deep part and the nearest-neighbour score of
-    the morphology part where there are both, else those two scores of the part there is; class-head
-    scores are reported but do not vote, because a confident class says nothing about oddity.
-    Raises CalibrationError when either split is too small.
+    Of the scores the combination reads those named in `VOTERS` that the parts allow, else
+    Mahalanobis and nearest neighbours of the part there is. Class-head scores are reported but do
+    not vote, because a confident class says nothing about oddity. Raises CalibrationError when
+    either split is too small.
     """
     fit = normals.rows("fit", calibrate=calibrate, test=test)
     held_out = normals.rows("calibrate", calibrate=calibrate, test=test)
+    return fit_on_rows(name, normals, fit, held_out)
+
+
+def fit_both_halves(name: str, normals: Normals) -> Reference:
+    """Fit on one half of the source images and calibrate on the other, and again the other way.
+
+    The second is the first one's `partner`: an image that the reference is made of is judged by
+    the one of the two that was not fitted on it. Raises CalibrationError when a half is too small.
+    """
+    halves = np.array([half_of(key) for key in normals.keys])
+    one, other = np.flatnonzero(halves == "fit"), np.flatnonzero(halves == "calibrate")
+    partner = fit_on_rows(name, normals, other, one)
+    return replace(fit_on_rows(name, normals, one, other), partner=partner)
+
+
+def fit_on_rows(name: str, normals: Normals, fit: np.ndarray, held_out: np.ndarray) -> Reference:
+    """Fit on the rows `fit` and calibrate on the rows `held_out`, int64 row numbers."""
     if len(normals.features) != len(normals.keys):
         raise CalibrationError(f"{len(normals.keys)} keys for {len(normals.features)} embeddings")
     head, class_names, head_part = _class_head(normals, fit)
     methods = _fit_methods(normals, fit, head, head_part)
-    raw = {method.name: method.score(normals.features[held_out]) for method in methods}
+    rows = normals.features[held_out]
+    raw = {method.name: method.score(rows) for method in methods}
     calibrations = {method: Calibration.of(scores) for method, scores in raw.items()}
-    voters = _voters(normals.parts)
+    voters = _voters(tuple(raw))
     votes = np.stack([raw[voter] for voter in voters], axis=1)
     return Reference(
         name=name,
@@ -86,44 +121,92 @@ def fit_reference(
         class_names=class_names,
         head_part=(head_part.start, head_part.stop),
         fitted_on=len(fit),
+        input_side=normals.input_side,
+        calibration_keys=frozenset(normals.keys[row] for row in held_out),
     )
 
 
 def _class_head(
     normals: Normals, fit: np.ndarray
 ) -> tuple[ClassHead | None, tuple[str, ...], slice]:
+    """A probe with a calibrated temperature where there are images enough for its folds."""
     part = normals.parts.get(DEEP) or next(iter(normals.parts.values()))
     if normals.labels is None or len({normals.labels[row] for row in fit}) < 2:
         return None, (), part
-    labels = [normals.labels[row] for row in fit]
-    head, names = ClassHead.fit(normals.features[fit, part], labels)
-    return head, names, part
+    labels, keys = ([values[row] for row in fit] for values in (normals.labels, normals.keys))
+    if len(set(keys)) < FOLDS:
+        head, names = ClassHead.fit(normals.features[fit, part], labels)
+        return head, names, part
+    probe = fit_probe(normals.features[fit, part], labels, keys)
+    return probe.head, probe.names, part
 
 
 def _fit_methods(
     normals: Normals, fit: np.ndarray, head: ClassHead | None, head_part: slice
 ) -> tuple[Method, ...]:
-    methods = []
+    main = DEEP if DEEP in normals.parts else next(iter(normals.parts))
+    methods: list[Method] = []
     for part, columns in normals.parts.items():
         rows = normals.features[fit, columns]
-        for scorer in (PcaReconstruction, Mahalanobis, NearestNeighbours):
-            if part == SHAPE and scorer is not NearestNeighbours and DEEP in normals.parts:
-                continue
-            fitted: FittedScorer = scorer.fit(rows)
-            label = f"{scorer.method}_{SHAPE}" if _second(part, normals.parts) else scorer.method
+        kinds: tuple[type[Distance], ...] = ALL_DISTANCES
+        if part != main:
+            kinds = (NearestNeighbours,) if part.endswith(SHAPE) else (Mahalanobis,)
+        for kind in kinds:
+            label = kind.method if part == main else f"{kind.method}_{_suffix(part)}"
+            fitted: FittedScorer = kind.fit(rows)
             methods.append(Method(label, columns.start, columns.stop, fitted))
     if head is not None:
-        for over_head in (MaximumSoftmax(head), Energy(head)):
-            method: FittedScorer = over_head
-            methods.append(Method(method.method, head_part.start, head_part.stop, method))
+        over_head = _head_scores(normals, fit, head, head_part, methods)
+        methods += [Method(s.method, head_part.start, head_part.stop, s) for s in over_head]
     return tuple(methods)
 
 
-def _second(part: str, parts: dict[str, slice]) -> bool:
-    return part == SHAPE and DEEP in parts
+def _head_scores(
+    normals: Normals,
+    fit: np.ndarray,
+    head: ClassHead,
+    head_part: slice,
+    distances: list[Method],
+) -> list[FittedScorer]:
+    rows = normals.features[fit, head_part]
+    labels = [(normals.labels or [])[row] for row in fit]
+    msp, energy = MaximumSoftmax(head), Energy(head)
+    scores: list[FittedScorer] = [
+        RelativeMahalanobis.fit(rows, labels),
+        VirtualLogit.fit(rows, head),
+        msp,
+        energy,
+        ClassEntropy(head),
+    ]
+    distance = next(m.scorer for m in distances if isinstance(m.scorer, Mahalanobis))
+    if isinstance(distance, Mahalanobis):
+        scores.append(Vote(msp, energy, distance, _vote_thresholds(normals, fit, head_part)))
+    return scores
 
 
-def _voters(parts: dict[str, slice]) -> tuple[str, ...]:
-    if DEEP in parts and SHAPE in parts:
-        return (Mahalanobis.method, f"{NearestNeighbours.method}_{SHAPE}")
-    return (Mahalanobis.method, NearestNeighbours.method)
+def _vote_thresholds(normals: Normals, fit: np.ndarray, part: slice) -> NDArray[np.float32]:
+    """Thresholds of the vote from a model of one half of the fit rows, taken on the other half.
+
+    The calibration split itself stays untouched, so that the vote's own p-value is honest.
+    """
+    labels = [(normals.labels or [])[row] for row in fit]
+    half = np.array([half_of(normals.keys[row]) == "fit" for row in fit], dtype=np.bool_)
+    classes = {label for label, chosen in zip(labels, half, strict=True) if chosen}
+    if len(classes) < 2 or half.sum() < MIN_FIT or (~half).sum() < MIN_FIT:
+        half = np.ones(len(fit), dtype=np.bool_)
+    rows = normals.features[fit, part]
+    head, _ = ClassHead.fit(
+        rows[half], [label for label, on in zip(labels, half, strict=True) if on]
+    )
+    members = (MaximumSoftmax(head), Energy(head), Mahalanobis.fit(rows[half]))
+    return Vote.fit(*members, rows[~half] if not half.all() else rows).thresholds
+
+
+def _suffix(part: str) -> str:
+    """ "zoom" of part "zoom-deep", "zoom_morphology" of "zoom-morphology"."""
+    return part.removesuffix(f"-{DEEP}").replace("-", "_")
+
+
+def _voters(methods: tuple[str, ...]) -> tuple[str, ...]:
+    chosen = tuple(name for name in VOTERS if name in methods)
+    return chosen if len(chosen) > 1 else (Mahalanobis.method, NearestNeighbours.method)

@@ -15,7 +15,7 @@ from engine.anomalies.cutouts import (
     whole_image,
 )
 from engine.anomalies.embedders import Embedder
-from engine.anomalies.fitting import Normals, fit_reference
+from engine.anomalies.fitting import Normals, fit_both_halves
 from engine.anomalies.policy import DEFAULT_LIMIT
 from engine.anomalies.preprocessing import embedder_input
 from engine.anomalies.reference import Reference
@@ -25,8 +25,6 @@ from engine.frame import Frame
 from engine.results import CosmicRayResult
 
 BATCH = 32
-FEW_IMAGES = 150
-CALIBRATE_SHARE, CALIBRATE_SHARE_FEW = 0.3, 0.5
 CROP_FROM = 1.25
 
 
@@ -93,9 +91,9 @@ def _embedded(
         keys += [key] * len(cutouts)
         kinds += [cutout.kind for cutout in cutouts]
         if len(waiting) >= BATCH:
-            features.append(embedder.embed(embedder_input(waiting)))
+            features.append(embedder.embed(embedder_input(waiting, side=embedder.input_side)))
             waiting = []
-    features.append(embedder.embed(embedder_input(waiting)))
+    features.append(embedder.embed(embedder_input(waiting, side=embedder.input_side)))
     return EmbeddedImages(np.concatenate(features), tuple(keys), tuple(kinds))
 
 
@@ -146,12 +144,12 @@ def fit_images(
 ) -> Reference:
     """Fit a reference on embedded images, split by source image.
 
-    Only rows of the most frequent kind of cutout count. A share of 0.3 of the images calibrates,
-    0.5 where there are fewer than 150 images. Raises CalibrationError when that leaves too few.
+    Only rows of the most frequent kind of cutout count. One half of the images is fitted and the
+    other calibrates, and the other way round (`fit_both_halves`), so that the images of the
+    reference can be judged too. Raises CalibrationError when that leaves too few.
     """
     kind = images.main_kind
     images = images.of_kind(kind)
-    few = len(set(images.keys)) < FEW_IMAGES
     normals = Normals(
         features=images.features,
         keys=images.keys,
@@ -159,5 +157,6 @@ def fit_images(
         embedder=embedder.name,
         domain=tuple(domain),
         kinds=(kind,),
+        input_side=embedder.input_side,
     )
-    return fit_reference(name, normals, calibrate=CALIBRATE_SHARE_FEW if few else CALIBRATE_SHARE)
+    return fit_both_halves(name, normals)

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from engine.anomalies.calibration import Calibration, Combination
-from engine.anomalies.preprocessing import PREPROCESSING, PREPROCESSING_DIGEST
+from engine.anomalies.preprocessing import SIDE, preprocessing_text
 from engine.anomalies.projection import Projection
-from engine.anomalies.scores.base import Features, FittedScorer, Scores, Standardiser
+from engine.anomalies.scores.base import Features, FittedScorer, Scores
 from engine.anomalies.scores.class_head import ClassHead
-from engine.anomalies.scores.energy import Energy
-from engine.anomalies.scores.knn import NearestNeighbours
-from engine.anomalies.scores.mahalanobis import Mahalanobis
-from engine.anomalies.scores.msp import MaximumSoftmax
-from engine.anomalies.scores.pca_reconstruction import PcaReconstruction
 from engine.errors import ModelError
-
-FORMAT = "skysieve-anomaly-reference-1"
-SCORERS: dict[str, type[FittedScorer]] = {
-    scorer.method: scorer
-    for scorer in (PcaReconstruction, Mahalanobis, NearestNeighbours, MaximumSoftmax, Energy)
-}
-HEAD_SCORES = (MaximumSoftmax.method, Energy.method)
+from engine.split import Split, split_of
 
 
 def source_family(source: str) -> str:
@@ -56,13 +42,15 @@ class Method:
 class Judged:
     """Scores of N embeddings under a reference, all float64 (N,) by method name.
 
-    `statistic` is the combination's raw value, `p_value` its calibrated p. `class_names` and
-    `class_probabilities` are the class head's best guess, None without a head.
+    `statistic` is the combination's raw value, `p_value` its calibrated p, `contributions` each
+    voter's share of the statistic. `class_names` and `class_probabilities` are the class head's
+    best guess, None without a head.
     """
 
     raw: Mapping[str, Scores]
     percentile: Mapping[str, Scores]
     p_values: Mapping[str, Scores]
+    contributions: Mapping[str, Scores]
     statistic: Scores
     percentile_combined: Scores
     p_value: Scores
@@ -76,7 +64,10 @@ class Reference:
     """Normals of one domain: embedder, fitted methods, calibration, class head and search vectors.
 
     `domain` holds the sources or source families it was fitted on, `kinds` the kinds of cutout
-    ("source", "image"). `fitted_on` counts the fit rows.
+    ("source", "image"). `fitted_on` counts the fit rows, `input_side` is the embedder's and
+    `calibration_keys` are the source images of the calibration rows. `partner`, where there is
+    one, was fitted on this one's calibration half and calibrated on its fit half, so that images
+    of the reference itself can be judged by the one of the two that was not fitted on them.
     """
 
     name: str
@@ -91,6 +82,9 @@ class Reference:
     class_names: tuple[str, ...]
     head_part: tuple[int, int]
     fitted_on: int
+    input_side: int = SIDE
+    calibration_keys: frozenset[str] = frozenset()
+    partner: Reference | None = None
 
     def covers(self, source: str, kind: str) -> bool:
         """Whether cutouts of this kind from `source` belong to what was fitted and calibrated."""
@@ -113,54 +107,64 @@ class Reference:
             "embedder": self.embedder,
             "methods": [method.name for method in self.methods],
             "combined": list(self.voters),
+            "combined_by": self.combination.rule,
+            "cross_fitted": self.partner is not None,
             "domain": list(self.domain),
             "kinds": list(self.kinds),
             "class_names": list(self.class_names),
             "fitted_on": self.fitted_on,
-            "preprocessing": PREPROCESSING,
+            "preprocessing": preprocessing_text(self.input_side),
         }
 
-    def judge(self, features: Features) -> Judged:
+    def judge(self, features: Features, keys: Sequence[str] | None = None) -> Judged:
         """Score embeddings float32 (N, D) by every method and combine them.
 
-        Raises ModelError when the embeddings do not fit or are not finite.
+        `keys` are the digests of the images that the rows come from. With them no row is judged by
+        a model that was fitted on its image (where there is a partner), and a row that took part
+        in the calibration is left out of its own p-value. Raises ModelError when the embeddings do
+        not fit or are not finite.
         """
         self._check(features)
+        if keys is not None and len(keys) != len(features):
+            raise ModelError(f"one key per embedding is needed, got {len(keys)}, {len(features)}")
+        if self.partner is None or keys is None:
+            return self._judge(features, keys)
+        fitted = np.array([half_of(key) == "fit" for key in keys], dtype=np.bool_)
+        parts = []
+        for judge, rows in (
+            (self, np.flatnonzero(~fitted)),
+            (self.partner, np.flatnonzero(fitted)),
+        ):
+            parts.append((rows, judge._judge(features[rows], [keys[row] for row in rows])))
+        return replace(_joined(parts), search_vectors=self.projection.apply(features))
+
+    def _judge(self, features: Features, keys: Sequence[str] | None) -> Judged:
+        own = np.array([key in self.calibration_keys for key in keys or ()], dtype=np.bool_)
+        own = own if keys is not None else np.zeros(len(features), dtype=np.bool_)
         raw = {method.name: method.score(features) for method in self.methods}
         votes = np.stack([raw[name] for name in self.voters], axis=1)
         statistic = self.combination.statistic(self.calibrations, votes)
+        shares = self.combination.contributions(self.calibrations, votes)
         start, stop = self.head_part
-        shares = self.head.probabilities(features[:, start:stop]) if self.head else None
+        classes = self.head.probabilities(features[:, start:stop]) if self.head else None
         return Judged(
             raw=raw,
             percentile={name: self.calibrations[name].percentile(raw[name]) for name in raw},
-            p_values={name: self.calibrations[name].p_value(raw[name]) for name in raw},
+            p_values={name: self.calibrations[name].p_value(raw[name], own) for name in raw},
+            contributions={name: shares[:, i] for i, name in enumerate(self.voters)},
             statistic=statistic,
             percentile_combined=self.combination.calibration.percentile(statistic),
-            p_value=self.combination.calibration.p_value(statistic),
+            p_value=self.combination.calibration.p_value(statistic, own),
             search_vectors=self.projection.apply(features),
-            class_names=_best(self.class_names, shares),
-            class_probabilities=None if shares is None else shares.max(axis=1),
+            class_names=_best(self.class_names, classes),
+            class_probabilities=None if classes is None else classes.max(axis=1),
         )
 
     def save(self, path: Path) -> None:
         """Write everything to one safetensors file; the facts go into its metadata."""
-        facts = {
-            "name": self.name,
-            "embedder": self.embedder,
-            "preprocessing": PREPROCESSING_DIGEST,
-            "domain": self.domain,
-            "kinds": self.kinds,
-            "methods": [[m.name, m.start, m.stop, m.scorer.method] for m in self.methods],
-            "voters": self.voters,
-            "class_names": self.class_names,
-            "head_part": self.head_part,
-            "fitted_on": self.fitted_on,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {name: np.ascontiguousarray(value) for name, value in self._tensors().items()}
-        save_file(tensors, path, metadata={"format": FORMAT, "facts": json.dumps(facts)})
-        path.chmod(0o644)  # safetensors writes files that only their owner may read
+        from engine.anomalies.storage import write_reference
+
+        write_reference(path, self)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -169,50 +173,9 @@ class Reference:
         Raises ModelError when the file is missing, damaged, of another format, or was fitted with
         another preprocessing.
         """
-        facts, tensors = _read(path)
-        if facts["preprocessing"] != PREPROCESSING_DIGEST:
-            raise ModelError(f"{path} was fitted with another preprocessing: fit it again")
-        head = ClassHead.from_tensors(_under(tensors, "head")) if facts["class_names"] else None
-        calibrations = {
-            name: Calibration(scores) for name, scores in _under(tensors, "calibration").items()
-        }
-        search = _under(tensors, "search")
-        return cls(
-            name=facts["name"],
-            embedder=facts["embedder"],
-            domain=tuple(facts["domain"]),
-            kinds=tuple(facts["kinds"]),
-            methods=tuple(
-                Method(name, start, stop, _scorer(kind, name, tensors, head))
-                for name, start, stop, kind in facts["methods"]
-            ),
-            calibrations=calibrations,
-            combination=Combination(tuple(facts["voters"]), Calibration(tensors["combined"])),
-            projection=Projection(
-                Standardiser(search["mean"], search["scale"]), search["directions"]
-            ),
-            head=head,
-            class_names=tuple(facts["class_names"]),
-            head_part=(facts["head_part"][0], facts["head_part"][1]),
-            fitted_on=facts["fitted_on"],
-        )
+        from engine.anomalies.storage import read_reference
 
-    def _tensors(self) -> dict[str, NDArray[Any]]:
-        tensors: dict[str, NDArray[Any]] = {
-            "combined": self.combination.calibration.scores,
-            "search.mean": self.projection.standardiser.mean,
-            "search.scale": self.projection.standardiser.scale,
-            "search.directions": self.projection.directions,
-        }
-        for name, calibration in self.calibrations.items():
-            tensors[f"calibration.{name}"] = calibration.scores
-        if self.head is not None:
-            tensors |= {f"head.{key}": value for key, value in self.head.tensors().items()}
-        for method in self.methods:
-            if method.scorer.method not in HEAD_SCORES:
-                fitted = method.scorer.tensors()
-                tensors |= {f"{method.name}.{key}": value for key, value in fitted.items()}
-        return tensors
+        return read_reference(path)
 
     def _check(self, features: Features) -> None:
         needed = max(method.stop for method in self.methods)
@@ -225,34 +188,40 @@ class Reference:
             raise ModelError("embeddings must be finite: check the cutouts for NaN")
 
 
+def half_of(key: str) -> Split:
+    """The half, "fit" or "calibrate", in which a cross-fitted reference keeps a source image."""
+    return split_of(key, calibrate=0.5, test=0.0)
+
+
+def _joined(parts: Sequence[tuple[NDArray[np.int64], Judged]]) -> Judged:
+    """The rows of several judgements in their own order; search vectors are left as they come."""
+    rows = np.concatenate([rows for rows, _ in parts])
+    order = np.argsort(rows, kind="stable")
+    judged = [part for _, part in parts]
+
+    def one(values: Sequence[Scores]) -> Scores:
+        return np.asarray(np.concatenate(values)[order], dtype=np.float64)
+
+    def each(tables: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
+        return {name: one([table[name] for table in tables]) for name in tables[0]}
+
+    named = [part.class_names for part in judged]
+    sure = [part.class_probabilities for part in judged]
+    names = [name for group in named for name in group or ()]
+    has_classes = all(group is not None for group in named)
+    return Judged(
+        raw=each([part.raw for part in judged]),
+        percentile=each([part.percentile for part in judged]),
+        p_values=each([part.p_values for part in judged]),
+        contributions=each([part.contributions for part in judged]),
+        statistic=one([part.statistic for part in judged]),
+        percentile_combined=one([part.percentile_combined for part in judged]),
+        p_value=one([part.p_value for part in judged]),
+        search_vectors=judged[0].search_vectors,
+        class_names=tuple(names[index] for index in order) if has_classes else None,
+        class_probabilities=one([s for s in sure if s is not None]) if has_classes else None,
+    )
+
+
 def _best(names: tuple[str, ...], shares: Scores | None) -> tuple[str, ...] | None:
     return None if shares is None else tuple(names[index] for index in shares.argmax(axis=1))
-
-
-def _under(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    start = f"{prefix}."
-    return {key.removeprefix(start): v for key, v in tensors.items() if key.startswith(start)}
-
-
-def _scorer(
-    kind: str, name: str, tensors: Mapping[str, NDArray[Any]], head: ClassHead | None
-) -> FittedScorer:
-    if kind not in SCORERS:
-        raise ModelError(f"the reference holds an unknown score {kind!r}: update skysieve")
-    if kind in HEAD_SCORES and head is not None:
-        return SCORERS[kind].from_tensors(head.tensors())
-    return SCORERS[kind].from_tensors(_under(tensors, name))
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    if not path.is_file():
-        raise ModelError(f"no reference at {path}: fit one with skysieve train anomaly")
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelError(f"{path} is damaged ({error}): fit or restore it") from error
-    if metadata.get("format") != FORMAT:
-        raise ModelError(f"{path} is not an anomaly reference of format {FORMAT}")
-    return json.loads(metadata["facts"]), tensors

@@ -104,7 +104,7 @@ def collect(
         frame = simulated.frame
         cutouts = cutouts_of(frame, limit=limit, cosmic_rays=clean(simulated))
         if cutouts:
-            features.append(embedder.embed(embedder_input(cutouts)))
+            features.append(embedder.embed(embedder_input(cutouts, side=embedder.input_side)))
         keys += [frame.digest] * len(cutouts)
         sources += [frame.origin.source] * len(cutouts)
         matches += [match_truth(cutout, simulated.truth) for cutout in cutouts]
@@ -149,6 +149,7 @@ def normals_of(sample: Sample, embedder: Embedder) -> Normals:
         embedder=embedder.name,
         domain=tuple(sorted({source_family(sample.sources[row]) for row in rows})),
         labels=[sample.matches[row].kind or NORMAL for row in rows],
+        input_side=embedder.input_side,
     )
 
 

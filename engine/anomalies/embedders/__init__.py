@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.anomalies.embedders.base import Embedder, check_images
 from engine.errors import ModelError
 
-DEFAULT_EMBEDDER = "efficientnet_lite0+morphology"
+DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+zoom-efficientnet_lite0+zoom-morphology"
 
 __all__ = ["DEFAULT_EMBEDDER", "Embedder", "check_images", "make_embedder"]
 
@@ -14,13 +14,17 @@ def make_embedder(name: str) -> Embedder:
     """Make the embedder called `name`.
 
     Names: "efficientnet_lite0" (one view), "efficientnet_lite0:8" (mean of 8 dihedral views),
-    "morphology", "vit:FOLDER_OR_HUB_NAME", and several joined by "+". Raises ModelError for any
-    other name or when weights are missing.
+    "morphology", "vit:FOLDER_OR_HUB_NAME", any of them after "zoom-" (of the central half), and
+    several joined by "+". Raises ModelError for any other name or when weights are missing.
     """
     if "+" in name and not name.startswith("vit:"):
         from engine.anomalies.embedders.joined import JoinedEmbedder
 
         return JoinedEmbedder([make_embedder(part) for part in name.split("+")])
+    if name.startswith("zoom-"):
+        from engine.anomalies.embedders.zoomed import ZoomedEmbedder
+
+        return ZoomedEmbedder(make_embedder(name.removeprefix("zoom-")))
     if name == "morphology":
         from engine.anomalies.embedders.morphology import MorphologyEmbedder
 
@@ -35,5 +39,5 @@ def make_embedder(name: str) -> Embedder:
         return VitEmbedder(name.removeprefix("vit:"))
     raise ModelError(
         f"no embedder {name!r}: use efficientnet_lite0, efficientnet_lite0:8, morphology or "
-        "vit:FOLDER_OR_HUB_NAME, joined by + if several"
+        "vit:FOLDER_OR_HUB_NAME, after zoom- for the central half, joined by + if several"
     )

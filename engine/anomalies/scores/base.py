@@ -79,3 +79,23 @@ class Standardiser:
         kept = self.scale > 0
         centred = features[:, kept].astype(np.float64) - self.mean[kept]
         return np.clip(centred / self.scale[kept], -CLIP, CLIP)
+
+
+def principal_directions(centred: Scores, count: int) -> tuple[Scores, Scores]:
+    """Squared singular values and right singular vectors of (N, D) rows, the largest first.
+
+    At most `count`, without those that are zero to rounding; from the eigenvectors of the smaller
+    of X^T X and X X^T, which is several times faster than a full decomposition. Returns float64
+    (K,) and (K, D).
+    """
+    rows, columns = centred.shape
+    if rows > columns:
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        directions = vectors.T
+    else:
+        values, vectors = np.linalg.eigh(centred @ centred.T)
+        root = np.sqrt(np.maximum(values, 1e-300))
+        directions = (centred.T @ vectors / root).T
+    real = values > 1e-10 * max(float(values.max(initial=0.0)), 1e-300)
+    order = np.flatnonzero(real)[::-1][:count]
+    return values[order], directions[order]

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from engine.anomalies.scores.base import Features, Scores, Standardiser, Tensors
+from engine.anomalies.scores.base import (
+    Features,
+    Scores,
+    Standardiser,
+    Tensors,
+    principal_directions,
+)
 
 NEIGHBOURS = 5
 MAX_DIMENSION = 128
@@ -35,10 +41,10 @@ class NearestNeighbours:
         """Fit on normals, float32 (N, D). Raises CalibrationError with fewer than 8 rows."""
         standardiser = Standardiser.fit(features)
         z = standardiser.apply(features)
-        _, _, directions = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
         if z.shape[1] <= MAX_DIMENSION:
-            directions = np.eye(z.shape[1])
-        kept = directions[:MAX_DIMENSION]
+            kept = np.eye(z.shape[1])
+        else:
+            _, kept = principal_directions(z - z.mean(axis=0), MAX_DIMENSION)
         return cls(standardiser, kept.astype(np.float32), (z @ kept.T).astype(np.float32))
 
     def score(self, features: Features) -> Scores:

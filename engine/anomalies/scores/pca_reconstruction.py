@@ -9,7 +9,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.anomalies.scores.base import Features, Scores, Standardiser, Tensors
+from engine.anomalies.scores.base import (
+    Features,
+    Scores,
+    Standardiser,
+    Tensors,
+    principal_directions,
+)
 
 EXPLAINED_VARIANCE = 0.95
 MAX_COMPONENTS = 256
@@ -38,8 +44,8 @@ class PcaReconstruction:
         standardiser = Standardiser.fit(features)
         z = standardiser.apply(features)
         centre = z.mean(axis=0)
-        _, singular, directions = np.linalg.svd(z - centre, full_matrices=False)
-        share = np.cumsum(singular**2) / max(float(np.sum(singular**2)), 1e-12)
+        squared, directions = principal_directions(z - centre, MAX_COMPONENTS)
+        share = np.cumsum(squared) / max(float(np.sum((z - centre) ** 2)), 1e-12)
         count = int(np.searchsorted(share, explained_variance - 1e-12)) + 1
         count = max(1, min(count, MAX_COMPONENTS, min(z.shape) - 1))
         return cls(standardiser, centre.astype(np.float32), directions[:count].astype(np.float32))

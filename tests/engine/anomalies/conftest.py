@@ -19,6 +19,7 @@ class TinyEmbedder:
 
     name = "tiny"
     dimension = 20
+    input_side = 160
     parts = {"deep": slice(0, 16), "morphology": slice(16, 20)}  # noqa: RUF012
 
     def embed(self, images: Images) -> Embeddings:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from engine.anomalies.embedders import make_embedder
+from engine.anomalies.embedders.precision import best_precision
+from engine.anomalies.embedders.vit import VitEmbedder
 from engine.errors import ModelError
 
 IMAGES = np.random.default_rng(0).uniform(size=(3, 3, 96, 80)).astype(np.float32)
@@ -56,15 +58,49 @@ def test_a_vision_transformer_comes_from_a_local_folder(tmp_path: Path) -> None:
     )
     model = ViTModel(config).eval()
     model.save_pretrained(tmp_path)
-    embedder = make_embedder(f"vit:{tmp_path}")
+    embedder = VitEmbedder(str(tmp_path), precision="fp32")
     vectors = embedder.embed(IMAGES)
     assert vectors.shape == (3, embedder.dimension) == (3, 24)
     small = torch.nn.functional.interpolate(
         torch.from_numpy(IMAGES), size=(32, 32), mode="bilinear", antialias=True
     )
     with torch.inference_mode():
-        expected = model(pixel_values=2 * small - 1).last_hidden_state[:, 0]
-    np.testing.assert_allclose(vectors, expected.numpy(), rtol=1e-4, atol=1e-5)
+        hidden = model(pixel_values=2 * small - 1).last_hidden_state
+    np.testing.assert_allclose(vectors, hidden[:, 0].numpy(), rtol=1e-4, atol=1e-5)
+    patches = embedder.patch_tokens(IMAGES)
+    assert patches.shape == (3, 2, 2, 24)
+    np.testing.assert_allclose(patches[:, 0, 1], hidden[:, 2].numpy(), rtol=1e-4, atol=1e-5)
+    for precision in ("int8", "bf16"):
+        quick = VitEmbedder(str(tmp_path), precision=precision).embed(IMAGES)
+        lengths = np.linalg.norm(quick, axis=1) * np.linalg.norm(vectors, axis=1)
+        assert ((quick * vectors).sum(axis=1) / lengths).min() > 0.995
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [
+        ({"avx512_vnni": True, "avx512_bf16": True}, "int8"),
+        ({"avx_vnni": True}, "int8"),
+        ({"avx512_vnni": False, "avx512_bf16": True}, "bf16"),
+        ({"amx_bf16": True}, "bf16"),
+        ({"avx2": True}, "fp32"),
+    ],
+)
+def test_the_number_format_is_what_the_processor_has(
+    capabilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.backends.quantized, "supported_engines", ["x86"], raising=False)
+    assert best_precision(capabilities) == precision
+
+
+def test_a_zoomed_embedder_sees_the_central_half() -> None:
+    zoomed, plain = make_embedder("zoom-morphology"), make_embedder("morphology")
+    assert zoomed.parts == {"zoom-morphology": slice(0, 81)}
+    assert zoomed.input_side == 2 * plain.input_side
+    centre = np.ascontiguousarray(IMAGES[:, :, 24:72, 20:60])
+    np.testing.assert_array_equal(zoomed.embed(IMAGES), plain.embed(centre))
 
 
 def test_missing_models_and_wrong_names_say_what_to_do(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine.anomalies.fitting import Normals, fit_reference
-from engine.anomalies.reference import Reference, source_family
+from engine.anomalies.fitting import Normals, fit_both_halves, fit_reference
+from engine.anomalies.reference import Reference, half_of, source_family
 from engine.errors import CalibrationError, ModelError
 from engine.split import split_of
 
@@ -37,9 +37,14 @@ def test_every_part_and_the_class_head_have_their_methods(reference: Reference) 
         "pca_reconstruction",
         "mahalanobis",
         "knn",
+        "isolation_forest",
         "knn_morphology",
+        "relative_mahalanobis",
+        "vim",
         "msp",
         "energy",
+        "entropy",
+        "vote",
     ]
     assert reference.voters == ("mahalanobis", "knn_morphology")
     assert reference.class_names == ("spiral", "star")
@@ -60,6 +65,48 @@ def test_calibration_uses_held_out_rows_only(normals: Normals, reference: Refere
     mahalanobis = next(m for m in reference.methods if m.name == "mahalanobis")
     expected = np.sort(mahalanobis.score(normals.features[held_out]))
     np.testing.assert_array_equal(reference.calibrations["mahalanobis"].scores, expected)
+
+
+def test_contributions_are_shares_of_the_combination(reference: Reference) -> None:
+    shares = reference.judge(fresh(20)).contributions
+    assert tuple(shares) == reference.voters
+    total = np.sum([shares[name] for name in reference.voters], axis=0)
+    np.testing.assert_allclose(total, 1)
+    one_sided = fresh(1)
+    one_sided[:, 16:] += 30  # only the morphology part is odd
+    assert reference.judge(one_sided).contributions["knn_morphology"][0] > 0.6
+
+
+def test_no_image_is_judged_by_a_model_that_was_fitted_on_it(normals: Normals) -> None:
+    both = fit_both_halves("both", replace(normals, labels=None))
+    assert both.partner is not None
+    keys = list(normals.keys)
+    judged = both.judge(normals.features, keys)
+    fitted = np.array([half_of(key) == "fit" for key in keys])
+    for reference, rows in ((both, ~fitted), (both.partner, fitted)):
+        assert not reference.calibration_keys & {k for k, f in zip(keys, ~rows, strict=True) if f}
+        own = next(m for m in reference.methods if m.name == "mahalanobis")
+        expected = own.score(normals.features[rows])
+        np.testing.assert_array_equal(judged.raw["mahalanobis"][rows], expected)
+    assert np.mean(judged.p_value <= 0.05) == pytest.approx(0.05, abs=0.02)
+    in_sample = both.partner.judge(normals.features[~fitted]).raw["mahalanobis"]
+    assert np.mean(in_sample) < np.mean(judged.raw["mahalanobis"][~fitted])
+
+
+def test_a_pair_comes_back_from_its_file(normals: Normals, tmp_path: Path) -> None:
+    both = fit_both_halves("both", replace(normals, labels=None))
+    both.save(tmp_path / "pair.safetensors")
+    again = Reference.load(tmp_path / "pair.safetensors")
+    keys = list(normals.keys[:60])
+    before, after = (r.judge(normals.features[:60], keys) for r in (both, again))
+    np.testing.assert_array_equal(before.p_value, after.p_value)
+    np.testing.assert_array_equal(before.search_vectors, after.search_vectors)
+    assert again.summary()["cross_fitted"]
+
+
+def test_keys_must_be_one_per_embedding(reference: Reference) -> None:
+    with pytest.raises(ModelError, match="one key per embedding"):
+        reference.judge(fresh(3), ["a"])
 
 
 def test_a_reference_comes_back_from_its_file(reference: Reference, tmp_path: Path) -> None:
@@ -159,6 +206,6 @@ def test_a_reference_of_another_preprocessing_is_refused(
 ) -> None:
     path = tmp_path / "old.safetensors"
     reference.save(path)
-    monkeypatch.setattr("engine.anomalies.reference.PREPROCESSING_DIGEST", "new")
+    monkeypatch.setattr("engine.anomalies.storage.preprocessing_text", lambda side: "new")
     with pytest.raises(ModelError, match="another preprocessing: fit it again"):
         Reference.load(path)
