@@ -68,7 +68,12 @@ def bin_counts(rows: Rows) -> Any:
     )
     log = alt.Scale(type="symlog")
     every = base.mark_bar(color=BLUE, opacity=0.6).encode(
-        y=alt.Y("n:Q", title="pixels (log)", scale=log, axis=alt.Axis(tickCount=4, format="~s"))
+        y=alt.Y(
+            "n:Q",
+            title="pixels (log)",
+            scale=log,
+            axis=alt.Axis(values=[1, 100, 10**4, 10**6, 10**8], format="~s"),
+        )
     )
     hits = base.mark_bar(color=ORANGE, opacity=0.7).encode(y=alt.Y("positives:Q", scale=log))
     return (every + hits).properties(title="Pixels in each bin, as shipped", height=170)

@@ -70,16 +70,15 @@ def _one_measurement(report: Row) -> None:
     }
     card = _card(report["model_digest"])
     choices = [pixels for pixels in (ALL, OPEN) if (pixels, "shipped") in variants]
-    pixels = st.segmented_control(
-        "Pixels",
-        choices,
-        default=choices[0],
-        required=True,
-        key="pixels",
-        format_func=lambda name: "all pixels" if name == ALL else "where the question is open "
-        "(p >= 0.01)",
-        help="Nearly all pixels are easy negatives, which makes every error over all pixels small.",
-    )  # fmt: skip
+    pixels: str | None = ALL
+    if len(choices) > 1:
+        pixels = st.segmented_control(
+            "Pixels", choices, default=ALL, required=True, key="pixels",
+            format_func=lambda name: "all pixels" if name == ALL
+            else "where the question is open (p >= 0.01)",
+            help="Nearly all pixels are easy negatives, which makes every error over all pixels "
+            "small.",
+        )  # fmt: skip
     shown = variants[pixels or ALL, "shipped"]
     before = variants.get((pixels or ALL, "untempered"))
     _cards(shown, before)
@@ -176,8 +175,8 @@ def _matrix(variants: Variants, card: Row, dataset: str) -> None:
     """Every metric over all and over open pixels, before and after the temperature."""
     held = card.get("metrics", {}).get(dataset, {})
     rows = []
-    for metric, (title, meaning) in METRICS.items():
-        row = {"metric": title, "meaning": meaning}
+    for metric, (title, _) in METRICS.items():
+        row = {"metric": title}
         for pixels in (ALL, OPEN):
             for stage in STAGES:
                 variant = variants.get((pixels, stage))
@@ -186,19 +185,20 @@ def _matrix(variants: Variants, card: Row, dataset: str) -> None:
             row[f"{OPEN} shipped"] = held.get(FROM_CARD[metric])
         rows.append(row)
     st.markdown("**Every metric, lower is better**")
+    headings = {
+        "all shipped": "all pixels",
+        "all untempered": "all pixels, without T",
+        "p >= 0.01 shipped": "p >= 0.01",
+        "p >= 0.01 untempered": "p >= 0.01, without T",
+    }
+    filled = [name for name in headings if any(row[name] is not None for row in rows)]
     table(
         rows,
-        {
-            "metric": "metric",
-            "all shipped": measured("all pixels", ".3g"),
-            "all untempered": measured("all, without T", ".3g"),
-            "p >= 0.01 shipped": measured("p >= 0.01", ".3g"),
-            "p >= 0.01 untempered": measured("p >= 0.01, without T", ".3g"),
-            "meaning": st.column_config.TextColumn("what it says", width="large"),
-        },
+        {"metric": "metric", **{name: measured(headings[name], ".3g") for name in filled}},
         key="metrics",
-        alt="Every metric of this measurement, with what it says",
+        alt="Every metric of this measurement",
     )
+    st.caption("\n".join(f"- {title}: {meaning}." for title, meaning in METRICS.values()))
     if (OPEN, "shipped") not in variants and held:
         st.caption("The values over p >= 0.01 are from the model's card, which keeps no curve.")
 
