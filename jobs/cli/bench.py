@@ -49,6 +49,21 @@ def cosmicrays(
     _with_data(bench_cosmicrays, out, seed, as_json)
 
 
+@app.command("cosmicrays-speed")
+def cosmicrays_speed(
+    out: Out = Path("docs/results/cosmicrays-speed.json"),
+    seed: Seed = 0,
+    side: Annotated[int, typer.Option(min=64, help="Side of the frame, in pixels.")] = 4096,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of every detector.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Time and memory beside deepCR and L.A.Cosmic, each in a process of its own."""
+    from jobs.bench.cosmicrays_speed import bench_cosmicrays_speed
+
+    now = datetime.now(UTC)
+    _finish(bench_cosmicrays_speed(out, seed, now, side=side, threads=threads), out, as_json)
+
+
 @app.command("anomaly")
 def anomaly(
     out: Out = Path("docs/results/anomaly.json"), seed: Seed = 0, as_json: AsJson = False
