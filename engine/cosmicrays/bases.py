@@ -10,6 +10,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from engine.cosmicrays.exposures import Exposure, window_of
 from engine.cosmicrays.hits import label_noise
 from engine.cosmicrays.scaling import NoiseScale
 from engine.frame import Mask, Pixels
@@ -18,12 +19,14 @@ ACS_HRC_47_TUC = "j8bt06nyq_flt.fits"
 ACS_HRC_BAD_FLAGS = 4 | 8 | 16 | 256 | 512 | 2048
 ACS_HRC_READ_NOISE_E = 5.0
 ACS_HRC_TRAINING_ROWS = slice(0, 512)
-ACS_HRC_CALIBRATION_ROWS = slice(512, 1024)
+ACS_HRC_CALIBRATION_ROWS = slice(528, 704)
+ACS_HRC_REPORT_ROWS = slice(720, 1024)
 WFPC2_OMEGA_CEN = "u40x010hm_c0f.fits"
 WFPC2_GAIN_E = 7.0
 WFPC2_READ_NOISE_E = 6.0
-WFPC2_TRAINING_CHIPS = (0, 1, 2)
-WFPC2_CALIBRATION_CHIPS = (3,)
+WFPC2_TRAINING_CHIPS = (0, 1)
+WFPC2_CALIBRATION_CHIPS = (2,)
+WFPC2_REPORT_CHIPS = (3,)
 WFPC2_VIGNETTED_PX = 60
 SHARP_PEAK_SIGMA = 5.0
 SHARPEST_NEIGHBOUR = 0.1
@@ -45,6 +48,14 @@ class Base:
         scale = NoiseScale.of(pixels, ignore if not ignore.all() else None)
         noise = label_noise(pixels, read_noise_e, scale.median)
         return cls(pixels, noise, ignore, scale, read_noise_e)
+
+    def exposure(self, rng: np.random.Generator, side: int) -> Exposure:
+        """A window of `side` pixels; nobody knows which part of it is noise."""
+        window = window_of(rng, self.pixels.shape, side)
+        pixels = self.pixels[window]
+        return Exposure(
+            pixels, np.zeros_like(pixels), self.noise[window], self.ignore[window], self.scale
+        )
 
 
 def sharp_peaks(pixels: Pixels, noise: Pixels) -> Mask:

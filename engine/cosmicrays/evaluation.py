@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cosmicrays.holdouts import LabelledFrame
+from engine.cosmicrays.intervals import block_numbers
 from engine.frame import Mask, Pixels
-from engine.metrics.calibration import CalibrationReport, calibration_report, ece
+from engine.metrics.calibration import CalibrationReport, calibration_report, ece, tempered
 from engine.metrics.ranking import recall_at_fpr
 
 FALSE_POSITIVE_RATES = (1e-4, 1e-3, 5e-3, 1e-2)
@@ -27,6 +28,7 @@ class Judged:
     dataset: str
     probability: tuple[NDArray[np.float32], ...]
     truth: tuple[Mask, ...]
+    block: tuple[NDArray[np.int32], ...] = ()
 
     def pooled(self) -> tuple[NDArray[np.float32], Mask]:
         """All pixels of all frames together."""
@@ -37,6 +39,20 @@ class Judged:
         probability, truth = self.pooled()
         return calibration_report(probability, truth, dataset=self.dataset)
 
+    def tempered(self, by: float) -> Judged:
+        """The same pixels with every logit divided by a temperature."""
+        cooled = tuple(tempered(p, by).astype(np.float32) for p in self.probability)
+        return replace(self, probability=cooled)
+
+    def blocks(self) -> NDArray[np.int32]:
+        """The block of 64 x 64 pixels that each of the pooled pixels lies in."""
+        first = 0
+        numbers = []
+        for block in self.block:
+            numbers.append(block + np.int32(first))
+            first += int(block.max()) + 1
+        return np.concatenate(numbers)
+
 
 def judge(detector: Detector, frames: Sequence[LabelledFrame]) -> Judged:
     """Run a detector on the frames of one data set and keep the pixels that count."""
@@ -45,6 +61,7 @@ def judge(detector: Detector, frames: Sequence[LabelledFrame]) -> Judged:
         frames[0].dataset,
         tuple(detector(frame)[keep] for frame, keep in zip(frames, kept, strict=True)),
         tuple(frame.truth[keep] for frame, keep in zip(frames, kept, strict=True)),
+        tuple(block_numbers(keep.shape)[keep] for keep in kept),
     )
 
 

@@ -108,10 +108,42 @@ def hit_labels(charge: Pixels, sigma: Pixels) -> tuple[Mask, Mask]:
     return truth, (significance > TOUCHED_SIGMA) & ~truth
 
 
+def pair_labels(
+    rng: np.random.Generator, charge: Pixels, noise: Pixels, sigma: Pixels, stretch: float
+) -> tuple[Mask, Mask]:
+    """Label pixels as the difference of two exposures would, noise and all.
+
+    `charge` is what fell on the pixels with its own noise, `noise` the rest of the noise of the
+    exposure that was hit, `sigma` that of one exposure; the other exposure's is drawn here. The
+    rule of the STIS check pair with `stretch` times sigma: 8-connected groups of the difference
+    above 3 sigma that reach 6 sigma are positive, other pixels above 3 sigma ambiguous. A rim too
+    faint for the difference is negative, as it is on the check pair. Returns (truth, ignore), both
+    bool (H, W); groups made of noise alone are ambiguous.
+    """
+    other = sigma * rng.standard_normal(charge.shape, dtype=np.float32)
+    significance = (charge + noise - other) / (np.float32(stretch) * sigma)
+    bright = significance > GROW_SIGMA
+    groups, count = ndimage.label(bright, structure=EIGHT_NEIGHBOURS)
+    if not count:
+        return bright, bright
+    numbers = np.arange(count + 1)
+    seeded = np.asarray(ndimage.maximum(significance, groups, numbers)) > SEED_SIGMA
+    struck = np.asarray(ndimage.maximum(charge / sigma, groups, numbers)) > 1.0
+    seeded = seeded & struck
+    seeded[0] = False
+    truth: Mask = seeded[groups]
+    return truth, bright & ~truth
+
+
 def add_charge(rng: np.random.Generator, pixels: Pixels, charge: Pixels) -> Pixels:
     """Add charge with its own Poisson noise (Gaussian limit) to a frame, all in electrons."""
-    noise = rng.standard_normal(charge.shape, dtype=np.float32) * np.sqrt(charge)
-    return pixels + charge + noise
+    return pixels + noisy(rng, charge)
+
+
+def noisy(rng: np.random.Generator, charge: Pixels) -> Pixels:
+    """Charge with its own Poisson noise (Gaussian limit), in electrons."""
+    noise = rng.standard_normal(charge.shape, dtype=np.float32) * np.sqrt(np.maximum(charge, 0))
+    return charge + noise
 
 
 def label_noise(pixels: NDArray[np.float32], read_noise_e: float, sky_e: float) -> Pixels:

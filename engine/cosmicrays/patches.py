@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cosmicrays.bases import Base
-from engine.cosmicrays.hits import DrawHit, add_charge, hit_labels, scatter_hits
+from engine.cosmicrays.exposures import Scene
+from engine.cosmicrays.hits import DrawHit, noisy, pair_labels, scatter_hits
 from engine.cosmicrays.scaling import NoiseScale
 
 FEWEST_HITS, MOST_HITS = 0.001, 0.04
 SCALE_JITTER = 0.15
 LEVEL_JITTER_SIGMA = 0.1
+NARROWEST_STRETCH, WIDEST_STRETCH = 1.05, 1.3
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class PatchSource:
-    """Bases with the share of patches each group is drawn for, and the hits to inject."""
+    """Scenes with the share of patches each group is drawn for, and the hits to inject."""
 
-    groups: Sequence[Sequence[Base]]
+    groups: Sequence[Sequence[Scene]]
     shares: Sequence[float]
     draw_hit: DrawHit
 
@@ -50,23 +51,24 @@ class PatchSource:
 
     def _patch(self, rng: np.random.Generator, side: int) -> list[NDArray[np.generic]]:
         group = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
-        base = group[int(rng.integers(len(group)))]
-        row, column = (int(rng.integers(length - side + 1)) for length in base.pixels.shape)
-        window = (slice(row, row + side), slice(column, column + side))
+        scene = group[int(rng.integers(len(group)))].exposure(rng, side)
         share = float(np.exp(rng.uniform(np.log(FEWEST_HITS), np.log(MOST_HITS))))
-        charge = scatter_hits(rng, (side, side), self.draw_hit, share)
-        truth, ambiguous = hit_labels(charge, base.noise[window])
-        ignore = (ambiguous | base.ignore[window]) & ~truth
-        pixels = add_charge(rng, base.pixels[window], charge)
-        return _turned_alike(rng, [_jittered(rng, base, pixels), truth, ~ignore])
+        charge = noisy(rng, scatter_hits(rng, (side, side), self.draw_hit, share))
+        stretch = float(rng.uniform(NARROWEST_STRETCH, WIDEST_STRETCH))
+        truth, ambiguous = pair_labels(rng, charge, scene.noise, scene.sigma, stretch)
+        if scene.truth is not None:
+            truth = truth | scene.truth
+        ignore = (ambiguous | scene.ignore) & ~truth
+        pixels = _jittered(rng, scene.scale, scene.pixels + charge)
+        return _turned_alike(rng, [pixels, truth, ~ignore])
 
 
 def _jittered(
-    rng: np.random.Generator, base: Base, pixels: NDArray[np.float32]
+    rng: np.random.Generator, scale: NoiseScale, pixels: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Scale as inference does, with the level and noise a little off."""
-    sigma = base.scale.sigma * float(np.exp(rng.normal(0, SCALE_JITTER)))
-    level = base.scale.median + sigma * float(rng.normal(0, LEVEL_JITTER_SIGMA))
+    sigma = scale.sigma * float(np.exp(rng.normal(0, SCALE_JITTER)))
+    level = scale.median + sigma * float(rng.normal(0, LEVEL_JITTER_SIGMA))
     return NoiseScale(level, sigma).apply(pixels)
 
 

@@ -20,6 +20,7 @@ from engine.errors import ModelError
 WARM_UP = 0.05
 GRADIENT_LIMIT = 1.0
 CHECKPOINT_EVERY = 100
+SECOND_STAGE_SEED = 1_000
 
 Log = Callable[[int, float], None]
 
@@ -33,8 +34,8 @@ class TrainingPlan:
     fast only on processors that have it and for widths that are multiples of 16.
     """
 
-    steps: int = 1800
-    patches: int = 16
+    steps: int = 2400
+    patches: int = 8
     patch_px: int = 128
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
@@ -56,11 +57,15 @@ class TrainingPlan:
         return 0.5 * (1 + float(np.cos(np.pi * (progress - WARM_UP) / (1 - WARM_UP))))
 
 
-def bayesian_plan(steps: int, seed: int, *, plain_steps: int) -> TrainingPlan:
-    """The plan of the shipped Bayesian network, whose means had `plain_steps` of the plain plan."""
-    plain = TrainingPlan()
-    plan = TrainingPlan(steps=steps, patches=8, learning_rate=3e-4, weight_decay=0.0, seed=seed)
-    pixels = (plain_steps * plain.patches + steps * plan.patches) * plan.patch_px**2
+def second_plan(steps: int, seed: int, *, first_steps: int) -> TrainingPlan:
+    """The plan of a second stage, the same for the plain network and the Bayesian one.
+
+    It starts from a network that had `first_steps`, and draws other patches than those.
+    """
+    plan = TrainingPlan(
+        steps=steps, learning_rate=3e-4, weight_decay=0.0, seed=seed + SECOND_STAGE_SEED
+    )
+    pixels = (first_steps + steps) * plan.patches * plan.patch_px**2
     return replace(plan, kl_pixels=float(pixels))
 
 
@@ -92,6 +97,29 @@ def train_unet(
     )
     _fit(net, optimiser, source, plan, checkpoint, log)
     return folded(net.eval())
+
+
+def tune_unet(
+    source: PatchSource,
+    plan: TrainingPlan,
+    start: UNet2Sigmoid,
+    *,
+    checkpoint: Checkpoint | None = None,
+    log: Log | None = None,
+    net: UNet2Sigmoid | None = None,
+) -> UNet2Sigmoid:
+    """Train a plain network on, from a trained and folded one.
+
+    `net` is an empty network of the same parameters that behaves otherwise in training.
+    """
+    torch.manual_seed(plan.seed)
+    net = net or UNet2Sigmoid(start.hidden)
+    net.load_state_dict(start.state_dict())
+    optimiser = torch.optim.AdamW(
+        net.parameters(), plan.learning_rate, weight_decay=plan.weight_decay
+    )
+    _fit(net, optimiser, source, plan, checkpoint, log)
+    return net.eval()
 
 
 def train_variational(

@@ -12,8 +12,10 @@ import pytest
 from engine.cards import read_card
 from engine.cosmicrays import curriculum, publishing
 from engine.cosmicrays.holdouts import simulated_holdout
+from engine.cosmicrays.recipes import chain
 from jobs.bench import cosmicrays as bench
 from jobs.cli.cosmicrays import train_cosmicrays
+from jobs.errors import UsageError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -37,16 +39,32 @@ def test_training_writes_weights_that_the_next_stage_starts_from(
 ) -> None:
     out = tmp_path / "weights"
     train_cosmicrays(steps=2, seed=5, out=out, as_json=True)
-    assert json.loads(capsys.readouterr().out)["steps"] == 2
-    train_cosmicrays(bayesian=True, steps=1, seed=5, out=out, as_json=True)
+    assert json.loads(capsys.readouterr().out)["steps"] == 2 * len(chain("general"))
+    train_cosmicrays(net="vi", steps=1, seed=5, out=out, as_json=True)
     plain, bayesian = read_card("cosmicrays-unet", out), read_card("cosmicrays-vi", out)
-    assert plain.command == "skysieve train cosmicrays --steps 2 --seed 5"
-    assert bayesian.command == "skysieve train cosmicrays --bayesian --steps 1 --seed 5"
+    assert plain.command == "skysieve train cosmicrays --net unet --steps 2 --seed 5"
+    assert bayesian.command == "skysieve train cosmicrays --net vi --steps 1 --seed 5"
     assert (plain.seed, plain.architecture["bayesian"]) == (5, False)
     assert bayesian.architecture["bayesian"] is True
     assert "Hits simulated" in plain.data
     assert set(plain.metrics) & {"holdout-cr", "stis_pair"} == {"holdout-cr"}
     assert (out / "cosmicrays-vi.safetensors").stat().st_size < 1_000_000
+
+
+@pytest.mark.slow
+def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
+    out = tmp_path / "weights"
+    train_cosmicrays(steps=1, seed=5, out=out, as_json=True)
+    stages = sorted((tmp_path / ".checkpoints" / "cosmicrays").glob("*.safetensors"))
+    assert len(stages) == len(chain("general"))
+    made = [path.stat().st_mtime_ns for path in stages]
+    train_cosmicrays(steps=1, seed=5, out=out, resume=True, as_json=True)
+    assert [path.stat().st_mtime_ns for path in stages] == made
+
+
+def test_the_stis_network_needs_the_real_frames(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="set SKYSIEVE_DATA"):
+        train_cosmicrays(net="stis", steps=1, out=tmp_path, as_json=True)
 
 
 def test_the_bench_writes_what_it_returns(tmp_path: Path) -> None:
@@ -59,9 +77,3 @@ def test_the_bench_writes_what_it_returns(tmp_path: Path) -> None:
     assert document["figures"]["holdout-cr"].keys() == figures["holdout-cr"].keys()
     assert {"unet", "vi_2_samples", "unet_8_views", "lacosmic"} <= set(figures["holdout-cr"])
     assert "stis_pair" not in figures
-
-
-def test_a_view_turned_and_turned_back_is_itself() -> None:
-    frame = next(simulated_holdout(None, frames=1, size=64))
-    mean = bench._eight_views(lambda one: one.pixels)(frame)
-    assert mean == pytest.approx(frame.pixels, rel=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,17 @@ import pytest
 import torch
 
 from engine.cosmicrays.bases import Base
+from engine.cosmicrays.dropout import UNet2SigmoidDropout
 from engine.cosmicrays.hits import HitLibrary
 from engine.cosmicrays.patches import PatchSource
+from engine.cosmicrays.recipes import RECIPES, chain, plan_of
 from engine.cosmicrays.training import (
     Checkpoint,
     TrainingPlan,
-    bayesian_plan,
+    second_plan,
     train_unet,
     train_variational,
+    tune_unet,
 )
 from engine.errors import ModelError
 
@@ -107,11 +111,48 @@ def test_the_learning_rate_warms_up_and_fades() -> None:
 
 
 def test_the_kl_counts_pixels_of_both_stages() -> None:
-    plan = bayesian_plan(10, seed=3, plain_steps=100)
-    assert plan.kl_pixels == (100 * 16 + 10 * 8) * 128**2
-    assert (plan.steps, plan.seed, plan.beta) == (10, 3, 1.0)
+    plan = second_plan(10, seed=3, first_steps=100)
+    assert plan.kl_pixels == (100 + 10) * 8 * 128**2
+    assert (plan.steps, plan.beta) == (10, 1.0)
+    assert plan.seed != 3
 
 
 def test_a_plan_needs_even_patches() -> None:
     with pytest.raises(ValueError, match="patch_px even"):
         TrainingPlan(patch_px=33)
+
+
+def test_tuning_goes_on_from_where_it_starts(source: PatchSource) -> None:
+    start = train_unet(source, replace(PLAN, steps=5), hidden=2)
+    still = tune_unet(source, replace(PLAN, steps=1, learning_rate=0.0, weight_decay=0.0), start)
+    moved = tune_unet(source, replace(PLAN, steps=3), start)
+    assert torch.equal(weights(still), weights(start))
+    assert not torch.equal(weights(moved), weights(start))
+
+
+def test_dropout_draws_leave_channels_out_and_average_to_the_network() -> None:
+    net = UNet2SigmoidDropout(8).eval()
+    draws = [net.draw(torch.Generator().manual_seed(seed)) for seed in range(200)]
+    kernels = torch.stack([one.up.weight for one in draws])
+    assert torch.equal(draws[0].enter[0].weight, net.enter[0].weight)
+    assert 0.05 < float((kernels[:, :, 0, 0, 0] == 0).float().mean()) < 0.15
+    assert torch.allclose(
+        kernels.mean(0), net.up.weight, atol=0.15 * float(net.up.weight.detach().abs().max())
+    )
+
+
+def test_every_recipe_starts_from_nothing_and_ends_at_its_name() -> None:
+    for name in RECIPES:
+        stages = chain(name)
+        assert stages[0].start is None
+        assert stages[-1].name == name
+        assert all(later.start == earlier.name for earlier, later in pairwise(stages))
+    with pytest.raises(ValueError, match="no recipe"):
+        chain("other")
+
+
+def test_plain_and_bayesian_networks_are_trained_alike() -> None:
+    for seed in (0, 1, 2):
+        plain, bayesian = RECIPES[f"plain-{seed}"], RECIPES[f"vi-{seed}"]
+        assert plan_of(plain) == plan_of(bayesian)
+        assert plain.start == bayesian.start
