@@ -22,7 +22,7 @@ from engine.codec.exact import exact_mode, exact_packets
 from engine.codec.fits_cards import BUDGET_SHARE, cards_that_fit
 from engine.codec.hits import hits_packet, without_hits
 from engine.codec.learned import TileEncoder
-from engine.codec.mapping import SampleMapping
+from engine.codec.mapping import PEAK, SampleMapping
 from engine.codec.model import CodecModel
 from engine.codec.network import HYPER_STRIDE, STRIDE
 from engine.codec.policy import TILE
@@ -34,6 +34,7 @@ from engine.frame import Frame, Mask, Pixels
 from engine.metrics.image import peak_of, psnr_db
 
 SMALLEST_SIDE = 16
+DB_PER_STEP = 20 / 32 / np.log(10)
 WORD = 4
 
 
@@ -229,20 +230,51 @@ def _packet(number: int, tile: TileEncoder, step: int) -> bytes:
 
 
 def _reaching_psnr(frame: Frame, prepared: Prepared, wanted_db: float) -> bytes:
-    """The coarsest single step whose decoded pixels reach `wanted_db`."""
-    low, high, best = 0, STEPS - 1, b""
-    while low <= high:
-        middle = (low + high) // 2
-        packets = [_packet(n, tile, middle) for n, tile in enumerate(prepared.tiles)]
+    """The coarsest single step whose decoded pixels reach `wanted_db`.
+
+    The basis being close to orthonormal, the error of the latents says about where to look; the
+    decoded pixels of the steps around it decide.
+    """
+
+    def tried(step: int) -> tuple[bytes, float]:
+        packets = [_packet(n, tile, step) for n, tile in enumerate(prepared.tiles)]
         coded = prepared.head + b"".join(packets)
-        decoded = decode(coded, prepared.model)
-        reached = psnr_db(frame.pixels, decoded.pixels, peak_of(frame), good=~frame.mask)
-        if reached >= wanted_db:
-            low, best = middle + 1, coded
-        else:
-            high = middle - 1
+        pixels = decode(coded, prepared.model).pixels
+        return coded, psnr_db(frame.pixels, pixels, peak_of(frame), good=~frame.mask)
+
+    step = _step_for_psnr(prepared, wanted_db)
+    best, reached = tried(step)
+    coarser = reached >= wanted_db
+    best = best if coarser else b""
+    while coarser and step < STEPS - 1:
+        coded, reached = tried(step + 1)
+        if reached < wanted_db:
+            break
+        step, best = step + 1, coded
+    while not best and step > 0:
+        step -= max(1, int((wanted_db - reached) / DB_PER_STEP))
+        coded, reached = tried(max(step, 0))
+        best = coded if reached >= wanted_db else b""
     if not best:
         raise NotApplicable(
             f"the learned codec does not reach {wanted_db} dB here: choose near or lossless"
         )
     return best
+
+
+def _step_for_psnr(prepared: Prepared, wanted_db: float) -> int:
+    """The coarsest step at which the error of the latents is small enough."""
+    coded = prepared.coded
+    if prepared.header.mapping.kind == "affine":
+        unit = prepared.header.mapping.slope(np.zeros((1, 1), np.float32)).item()
+    else:
+        unit = peak_of(coded) / PEAK
+    allowed = (peak_of(coded) / unit) ** 2 / 10 ** (wanted_db / 10) * coded.pixels.size
+    low, high = 0, STEPS - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(tile.squared_error(middle) for tile in prepared.tiles) <= allowed:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -71,6 +71,12 @@ class TileEncoder:
         writer.write(symbols, levels)
         return writer.finish()
 
+    def squared_error(self, step: int) -> float:
+        """Squared error of the latents at `step`, close to that of the pixels."""
+        coarse = self.coarse(step)
+        error = self.latents - coarse.mean - coarse.symbols * np.exp(log_q(step))
+        return float(np.square(error).sum())
+
     def coarse(self, step: int) -> CoarseSymbols:
         """The symbols at `step` with the prediction they are coded under."""
         _, symbols, _ = self._quantise(step)

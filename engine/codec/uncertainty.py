@@ -28,10 +28,10 @@ def dropout_deviation(decoded: Decoded, samples: int, rng: np.random.Generator) 
     """
     if samples < 2:
         raise ValueError(f"a deviation needs at least 2 samples, got {samples}")
-    planes = _learned_planes(decoded)
+    planes = learned_planes(decoded)
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
     variances = [
-        _sampled_variance(planes, index, decoded, samples, generator)
+        sampled_variance(planes, index, decoded, samples, generator)
         for index in range(len(planes.mapped))
     ]
     return _in_samples(decoded, np.stack(variances))
@@ -44,7 +44,7 @@ def predicted_rmse(decoded: Decoded) -> Pixels:
     in closed form; the basis being close to orthonormal, a cell of 16 x 16 pixels has the squared
     error sum(D) / 256. NaN where a tile was lost. Raises NotApplicable as `dropout_deviation`.
     """
-    planes = _learned_planes(decoded)
+    planes = learned_planes(decoded)
     cells = planes.expected_squared_error
     spread = cells.repeat(STRIDE, axis=1).repeat(STRIDE, axis=2)
     height, width = planes.mapped.shape[1:]
@@ -56,7 +56,7 @@ def rank_correlation(expected: Pixels, error: Pixels) -> float:
 
     Both (H, W); each block counts with its root mean square. NaN below four blocks.
     """
-    first, second = (_block_rms(image) for image in (expected, error))
+    first, second = (block_rms(image) for image in (expected, error))
     usable = np.isfinite(first) & np.isfinite(second)
     first, second = first[usable], second[usable]
     if first.size < FEWEST_BLOCKS or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -64,7 +64,7 @@ def rank_correlation(expected: Pixels, error: Pixels) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def _learned_planes(decoded: Decoded) -> LatentPlanes:
+def learned_planes(decoded: Decoded) -> LatentPlanes:
     if decoded.planes is None:
         raise NotApplicable(
             "a lossless or near-lossless file has no uncertainty map: its error is bounded by "
@@ -73,7 +73,7 @@ def _learned_planes(decoded: Decoded) -> LatentPlanes:
     return decoded.planes
 
 
-def _sampled_variance(
+def sampled_variance(
     planes: LatentPlanes,
     index: int,
     decoded: Decoded,
@@ -99,14 +99,36 @@ def _sampled_variance(
 
 def _in_samples(decoded: Decoded, squared: NDArray[np.floating]) -> Pixels:
     """Squared errors (P, H, W) of the network's range as a root mean square in samples, (H, W)."""
-    planes = _learned_planes(decoded)
+    planes = learned_planes(decoded)
     slope = decoded.header.mapping.slope(planes.mapped)
     mean = np.asarray((squared * slope**2).mean(axis=0), dtype=np.float32)
     return np.sqrt(mean)
 
 
-def _block_rms(image: Pixels) -> NDArray[np.float64]:
+def block_rms(image: Pixels) -> NDArray[np.float64]:
     rows, columns = (length // RANK_BLOCK for length in image.shape)
     cut = image[: rows * RANK_BLOCK, : columns * RANK_BLOCK].astype(np.float64)
     blocks = np.square(cut).reshape(rows, RANK_BLOCK, columns, RANK_BLOCK)
     return np.sqrt(np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)).ravel()
+
+
+def sparsification_error(expected: Pixels, error: Pixels) -> float:
+    """Area under the sparsification error curve (AUSE), 0 = the true error's order, 1 = chance.
+
+    Blocks of 32 x 32 pixels are taken away from the largest expected error down; the curve is the
+    mean square of what is left, its excess over the oracle's curve divided by that of no order at
+    all (after Ilg et al., 2018). NaN below four blocks.
+    """
+    first, second = (block_rms(image) for image in (expected, error))
+    usable = np.isfinite(first) & np.isfinite(second)
+    first, squared = first[usable], np.square(second[usable])
+    if first.size < FEWEST_BLOCKS or squared.sum() == 0:
+        return float("nan")
+    left = np.arange(first.size, 0, -1)
+    curves = [
+        np.cumsum(squared[order][::-1])[::-1] / left
+        for order in (np.argsort(-first, kind="stable"), np.argsort(-squared, kind="stable"))
+    ]
+    chance = np.full(first.size, squared.mean())
+    excess = float((chance - curves[1]).sum())
+    return float((curves[0] - curves[1]).sum()) / excess if excess > 0 else float("nan")

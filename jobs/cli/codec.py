@@ -17,10 +17,11 @@ from jobs.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.codec.decoding import Decoded
+    from engine.codec.errormaps import ErrorMap
     from engine.codec.model import CodecModel
     from engine.codec.rate import RateTarget
     from engine.codec.training import Progress
-    from engine.frame import Frame
+    from engine.frame import Frame, Mask
 
 SUFFIX = ".cosmic"
 HELD_OUT_FRAMES = 6
@@ -34,6 +35,13 @@ def compress(
     psnr: Annotated[float | None, typer.Option(help="PSNR in dB, at least.")] = None,
     lossless: Annotated[bool, typer.Option("--lossless", help="Lose nothing.")] = False,
     near: Annotated[int | None, typer.Option(help="Largest error of an integer sample.")] = None,
+    protect_hits: Annotated[
+        bool,
+        typer.Option(
+            "--protect-hits",
+            help="Code the image without its cosmic rays, and their samples exactly beside it.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compress images, one .cosmic file for each frame in them; 0.5 bpp unless told otherwise."""
@@ -46,8 +54,10 @@ def compress(
     written: list[dict[str, Any]] = []
     for frame, path in _frames_with_names(files, out):
         progress(f"compressing {frame.origin.uri} {frame.origin.part}".rstrip())
-        write_whole(path, encode(frame, target, model))
-        written.append(_sizes(frame, path))
+        hits = _hits_of(frame) if protect_hits and model is not None else None
+        write_whole(path, encode(frame, target, model, hits=hits))
+        row = _sizes(frame, path)
+        written.append(row if hits is None else {**row, "hit_pixels": int(hits.sum())})
     pixels = sum(row["samples"] for row in written)
     total = sum(row["bytes"] for row in written)
     facts = {"frames": len(written), "bytes": total, "bpp": 8 * total / pixels, "out": str(out)}
@@ -60,7 +70,14 @@ def decompress(
     file: Annotated[Path, typer.Argument(help="A .cosmic file.")],
     out: Annotated[Path, typer.Option(help="The .png or .fits file to write.")],
     uncertainty: Annotated[
-        Path | None, typer.Option(help="FITS file for PREDICTED and DROPOUT error maps.")
+        Path | None,
+        typer.Option(help="FITS file for PREDICTED, DROPOUT, EXPECTED and BOUND90 error maps."),
+    ] = None,
+    safe_map: Annotated[
+        Path | None, typer.Option(help="FITS file of where the 90 % error bound is small enough.")
+    ] = None,
+    error_below: Annotated[
+        float | None, typer.Option(help="The bound of --safe-map, in the image's unit.")
     ] = None,
     samples: Annotated[int, typer.Option(min=2, help="Dropout passes of the map.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dropout.")] = 0,
@@ -80,6 +97,7 @@ def decompress(
         _write_fits(out, decoded)
     if uncertainty is not None:
         _write_uncertainty(uncertainty, decoded, samples, seed)
+    safe = _write_safe_map(safe_map, decoded, error_below, seed)
     report(
         {
             "shape": decoded.pixels.shape,
@@ -90,6 +108,8 @@ def decompress(
             "lost_tiles": list(decoded.lost_tiles),
             "valid_share": float(decoded.valid.mean()),
             "mask_lost": decoded.mask_lost,
+            "hits_lost": decoded.hits_lost,
+            **safe,
             "fits_cards": _cards_kept(decoded),
             "out": str(out),
         },
@@ -105,12 +125,15 @@ def train_codec(
     seed: Annotated[int, typer.Option(min=0, help="Seed of crops, start and noise.")] = 0,
     out: WeightsFolder = None,
     resume: Resume = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit the error maps of the weights that are there.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the codec on simulations and, where SKYSIEVE_DATA points, on real images."""
     import torch
 
-    from engine.cards import WEIGHTS
+    from engine.cards import WEIGHTS, read_card
     from engine.codec.corpus import held_out_frames, training_groups
     from engine.codec.publishing import TrainingFacts, publish
     from engine.codec.training import TrainingPlan, train
@@ -118,6 +141,9 @@ def train_codec(
 
     torch.set_num_threads(1)
     folder, data = out or WEIGHTS, load_settings().data
+    if calibrate:
+        report(_calibrated(folder, data, seed), as_json=as_json)
+        return
     groups = training_groups(data)
     plan = TrainingPlan(steps=steps, seed=seed, minutes=minutes)
     checkpoint = Path(".checkpoints") / "codec.pt"
@@ -133,11 +159,28 @@ def train_codec(
         command=f"skysieve train codec --steps {steps}{by_clock} --seed {seed}",
         trained_at=datetime.now(UTC),
     )
-    card = publish(trained.network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
+    publish(trained.network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
+    progress("calibrating the error maps on other held-out images")
+    _calibrated(folder, data, seed)
+    card = read_card("codec", folder)
     report(
         {"weights": str(folder / "codec.safetensors"), "digest": card.digest, **card.metrics},
         as_json=as_json,
     )
+
+
+def _calibrated(folder: Path, data: Path | None, seed: int) -> dict[str, Any]:
+    """Fit the error maps of the weights in `folder` and write them into their card."""
+    from dataclasses import replace
+
+    from engine.cards import read_card, write_card
+    from engine.codec.calibrating import calibrate
+    from engine.codec.model import CodecModel
+
+    card = read_card("codec", folder)
+    calibration = calibrate(CodecModel.load(folder), data, seed).as_dict()
+    write_card(folder, replace(card, calibration=calibration))
+    return {"card": str(folder / "codec.json"), "best": calibration["best"], **calibration}
 
 
 def _say(now: Progress) -> None:
@@ -178,6 +221,19 @@ def _frames_with_names(files: list[Path], out: Path) -> list[tuple[Frame, Path]]
     if uses > 1:
         raise UsageError(f"{uses} frames would be written to {path}: use separate --out folders")
     return named
+
+
+def _hits_of(frame: Frame) -> Mask | None:
+    """Pixels that the shipped detector calls hit; None where cosmic rays make no sense."""
+    from engine.cosmicrays.pipeline import CosmicRayPipeline
+    from engine.errors import NotApplicable
+    from engine.policy import generator_for
+
+    try:
+        return CosmicRayPipeline().run(frame, generator_for(frame.digest, 0)).mask
+    except NotApplicable as reason:
+        progress(f"no hits to protect in {frame.origin.object_id}: {reason}")
+        return None
 
 
 def _sizes(frame: Frame, path: Path) -> dict[str, Any]:
@@ -252,4 +308,48 @@ def _write_uncertainty(path: Path, decoded: Decoded, samples: int, seed: int) ->
         "PREDICTED": predicted_rmse(decoded),
         "DROPOUT": dropout_deviation(decoded, samples, np.random.default_rng(seed)),
     }
-    write_fits(path, images, header=decoded.cards, cards={"DROPSAMP": samples, "DROPSEED": seed})
+    cards: dict[str, str | int] = {"DROPSAMP": samples, "DROPSEED": seed}
+    best = _best_map(decoded, seed)
+    if best is not None:
+        images |= {"EXPECTED": best.rmse, "BOUND90": best.half_width}
+        cards["ERRORMAP"] = best.name
+    write_fits(path, images, header=decoded.cards, cards=cards)
+
+
+def _best_map(decoded: Decoded, seed: int) -> ErrorMap | None:
+    """The calibrated default map, None where the weights carry no calibration."""
+    import numpy as np
+
+    from engine.cards import read_card
+    from engine.codec.errormaps import ErrorCalibration, error_maps
+
+    stored = read_card("codec").calibration
+    if not stored:
+        return None
+    calibration = ErrorCalibration.from_dict(stored)
+    rng = np.random.default_rng(seed)
+    return error_maps(decoded, calibration, rng, [calibration.best])[calibration.best]
+
+
+def _write_safe_map(
+    path: Path | None, decoded: Decoded, error_below: float | None, seed: int
+) -> dict[str, float]:
+    """Write where the error bound is below a level; return the share of the image that is."""
+    from engine.writing import write_fits
+
+    if (path is None) != (error_below is None):
+        raise UsageError("--safe-map FILE and --error-below X go together")
+    if path is None or error_below is None:
+        return {}
+    if decoded.header.mode.name != "LEARNED":
+        bounded = decoded.valid if decoded.header.near < error_below else decoded.valid & False
+    else:
+        best = _best_map(decoded, seed)
+        if best is None:
+            raise UsageError(
+                "the codec's weights carry no error calibration, so no area can be called safe: "
+                "run `skysieve train codec --calibrate`"
+            )
+        bounded = best.safe(error_below) & decoded.valid
+    write_fits(path, {"SAFE": bounded}, header=decoded.cards, cards={"ERRBELOW": error_below})
+    return {"safe_share": float(bounded.mean())}
