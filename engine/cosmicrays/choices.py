@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+NetMethod = Literal["vi", "unet", "stis", "ensemble"]
+
 Precision = Literal["float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 FillName = Literal["median", "smooth", "learned"]
 FILLS: tuple[str, ...] = get_args(FillName)
+DEFAULT_FILL: FillName = "median"
 
 ALL_VIEWS = 8
 VIEW_COUNTS = (1, ALL_VIEWS)

@@ -25,7 +25,7 @@ def inpaint(
     17x17 until it holds three good pixels), "smooth" (a plane fitted with Gaussian weights) or
     "learned" (a small network); where the last two have too little to go by, and farther from any
     good pixel than the windows reach, the median and then the nearest good pixel stand in. All are
-    compared by `skysieve bench inpainting`.
+    compared by `skysieve bench cosmicrays`.
     Raises ValueError when no pixel is good, or on another fill.
     """
     if fill not in FILLS:

@@ -77,7 +77,7 @@ class Pairs:
         )
 
     def _sky(self, number: int, rng: np.random.Generator) -> float:
-        if self.aug_sky == (0, 0):
+        if not any(self.aug_sky):
             return 0.0
         level = _level(self.sky, self.image, number)
         return level * float(rng.uniform(*self.aug_sky))
@@ -112,7 +112,7 @@ class Simulated:
         rays = [read_planes(self.cosmic_rays[int(one)]) for one in chosen]
         if any(len(one) < 2 for one in rays):
             raise UnreadableFile("a dark frame needs two planes: the charge and its mask")
-        sky = _level(self.sky, self.image, number) if self.aug_sky != (0, 0) else 0.0
+        sky = _level(self.sky, self.image, number) if any(self.aug_sky) else 0.0
         factor = float(np.exp(rng.uniform(*np.log(self.aug_img))))
         scene = (planes[0] + np.float32(sky * float(rng.uniform(*self.aug_sky)))) * factor
         image = scene + sum(one[0] for one in rays)

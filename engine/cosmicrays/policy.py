@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
-from engine.cosmicrays.choices import FILLS, PRECISIONS, VIEW_COUNTS, FillName, Precision
+from engine.cosmicrays.choices import (
+    DEFAULT_FILL,
+    FILLS,
+    PRECISIONS,
+    VIEW_COUNTS,
+    FillName,
+    NetMethod,
+    Precision,
+)
 from engine.policy import Policy
 
-NetMethod = Literal["vi", "unet", "ensemble"]
 MODEL_NAMES: dict[NetMethod, str] = {
     "vi": "cosmicrays-vi",
     "unet": "cosmicrays-unet",
+    "stis": "cosmicrays-stis",
     "ensemble": "cosmicrays-ensemble",
 }
 # Choices that came after the first release, with the value that stands for how runs were before:
@@ -29,7 +37,8 @@ class CosmicRayPolicy(Policy):
     """Which networks, how many passes, where a probability becomes a mask, what fills it.
 
     `method` "vi" draws `samples` networks from the Bayesian one's posterior, "unet" is a single
-    network, "ensemble" runs every member; the last two ignore `samples`. `views` 8 means each of
+    network, "stis" the one fitted to the STIS CCD, "ensemble" runs every member; these ignore
+    `samples`. `views` 8 means each of
     them over the eight flips and quarter turns. Mutual information is what the passes disagree
     about, and zero by construction for a single one. `precision` is that of the convolutions.
     Pixels with a probability above `threshold` are masked; a `miss_rate` replaces the threshold by
@@ -45,7 +54,7 @@ class CosmicRayPolicy(Policy):
     seed: int = 0
     views: int = 1
     precision: Precision = "float32"
-    fill: FillName = "median"
+    fill: FillName = DEFAULT_FILL
     miss_rate: float | None = None
 
     def __post_init__(self) -> None:

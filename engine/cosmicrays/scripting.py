@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from engine.cards import WEIGHTS
-from engine.cosmicrays.choices import FILLS, FillName
+from engine.cosmicrays.choices import DEFAULT_FILL, FILLS, FillName
 from engine.cosmicrays.inpainting import inpaint as fill_masked
 from engine.cosmicrays.maps import EvidenceMaps, evidence_maps
 from engine.cosmicrays.mask_models import load_mask_model
@@ -47,7 +47,7 @@ class deepCR:  # noqa: N801  the name and arguments that scripts for deepCR use
         if inpaint is not None and inpaint not in FILLS:
             raise ValueError(f"inpaint must be one of {FILLS}, got {inpaint!r}")
         self.model = load_mask_model(mask, folder)
-        self.fill: FillName = inpaint or "median"
+        self.fill: FillName = inpaint or DEFAULT_FILL
         self.device = _usable(device)
 
     def clean(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from engine.cosmicrays.choices import FillName, Precision
+from engine.cosmicrays.choices import DEFAULT_FILL, FillName, Precision
 from jobs.cli.output import AsJson, report
 from jobs.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.cosmicrays.chips import Chip
     from engine.cosmicrays.cleaning import ChipSummary, Prepare
 
-Method = Literal["vi", "unet", "ensemble", "deepcr", "lacosmic"]
+Method = Literal["vi", "unet", "stis", "ensemble", "deepcr", "lacosmic"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def clean(
             min=0.0, max=1.0, help="Instead of a threshold: share of a hit's pixels to miss."
         ),
     ] = None,
-    fill: Annotated[FillName, typer.Option(help="What replaces masked pixels.")] = "median",
+    fill: Annotated[FillName, typer.Option(help="What replaces masked pixels.")] = DEFAULT_FILL,
     precision: Annotated[Precision, typer.Option(help="Of the convolutions.")] = "float32",
     model: Annotated[
         str, typer.Option(help="Mask model of the method deepcr: its name, or a .pth file.")
