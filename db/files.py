@@ -76,6 +76,15 @@ class Files:
         """Say whether a file of this digest is kept, without reading it."""
         return self.path(digest).is_file()
 
+    def remove(self, digest: str) -> None:
+        """Give up a file; one that is not there stays away. Raises StoreError where it cannot."""
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot remove the file {digest} under {self.root}: {error.strerror}"
+            ) from error
+
     def digests(self) -> Iterator[str]:
         """Yield the digest of every kept file, in order."""
         for shard in sorted(self.root.glob("[0-9a-f][0-9a-f]")):

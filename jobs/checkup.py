@@ -168,6 +168,23 @@ def check_catalogues(settings: Settings) -> list[Check]:
     ]
 
 
+def check_sources(settings: Settings) -> list[Check]:
+    """Does each archive answer one small question?"""
+    from jobs.sources.probe import probe_sources
+
+    return [
+        Check(f"source {probed.service}", "ok", f"reachable ({probed.listed} listed)")
+        if not probed.trouble
+        else Check(
+            f"source {probed.service}",
+            "warning",
+            f"not reachable: {probed.trouble}",
+            f"check the network and SKYSIEVE_{probed.service.upper()}_URL",
+        )
+        for probed in probe_sources(settings)
+    ]
+
+
 def _nearest_folder(path: Path) -> Path:
     """The folder itself, or the closest one above it that exists."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

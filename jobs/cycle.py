@@ -226,7 +226,9 @@ class Cycle:
         wanted = " OR ".join([unseen] * len(self.plan.choices))
         sql = (
             "SELECT DISTINCT i.frame_digest FROM intake i "  # noqa: S608  no outside text in it
-            f"WHERE i.source = ? AND i.frame_digest IS NOT NULL AND ({wanted}) ORDER BY 1"
+            "JOIN frames f USING (frame_digest) WHERE i.source = ? "
+            "AND f.frame_digest NOT IN (SELECT frame_digest FROM released_files) "
+            f"AND ({wanted}) ORDER BY 1"
         )
         keys = [
             value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.retention import released_at
 from db.store import Store
 from engine.frame import Frame
 from jobs.errors import UsageError
@@ -18,6 +19,12 @@ def frame_of(store: Store, frame_digest: str) -> Frame:
     )
     if not rows:
         raise UsageError(f"no stored image {frame_digest!r}: list them with GET /api/images")
+    given_up = released_at(store, frame_digest)
+    if given_up is not None:
+        raise UsageError(
+            f"the pixels of image {frame_digest} were given up on {given_up:%Y-%m-%d} to keep "
+            "within the disk budget; fetch it again from its source, with another budget"
+        )
     return unpack_frame(store.files.get(rows[0]["pixels_file"]), rows[0])
 
 

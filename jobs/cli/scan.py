@@ -20,7 +20,9 @@ DEMO_SOURCE = "sim:demo"
 
 
 def scan(
-    source: Annotated[str, typer.Option(help="folder:PATH or sim:NIGHT[,frames=N]")],
+    source: Annotated[
+        str, typer.Option(help="folder:PATH, sim:NIGHT, sdss:..., ztf:...; `help` lists them all.")
+    ],
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many new items.")] = None,
     once: Annotated[bool, typer.Option("--once", help="One pass (the default).")] = False,
     aggressive: Annotated[
@@ -41,6 +43,11 @@ def scan(
 
     if once and interval is not None:
         raise UsageError("--once and --interval exclude each other: give one of them")
+    if source == "help":
+        from jobs.sources import catalogue_of_sources
+
+        report(catalogue_of_sources(), as_json=as_json)
+        return
     settings = load_settings()
     source = _from_here(source)
     if calibrate:
@@ -76,8 +83,12 @@ def _shower() -> Callable[[dict[str, Any]], None]:
 def _from_here(source: str) -> str:
     """The source with a folder's path made absolute, since its owner may run elsewhere."""
     kind, separator, path = source.partition(":")
-    if kind == "folder" and path:
-        return f"{kind}{separator}{Path(path).expanduser().resolve()}"
+    if kind in ("folder", "watch") and path:
+        tail = ""
+        if kind == "watch" and ",quiet=" in path:
+            path, _, quiet = path.rpartition(",quiet=")
+            tail = f",quiet={quiet}"
+        return f"{kind}{separator}{Path(path).expanduser().resolve()}{tail}"
     return source
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from db import sources as kept
@@ -79,10 +79,11 @@ class Network:
     services: Services
     desk: Desk
     clock: Clock
+    attempts: int = 3
 
     def service(self, name: str) -> Service:
         """A service of the sources."""
-        return self.services.open(terms_of(self.settings, name))
+        return self.services.open(replace(terms_of(self.settings, name), attempts=self.attempts))
 
     def close(self) -> None:
         """Keep the health of every service as it is now; a store that is lost keeps none."""

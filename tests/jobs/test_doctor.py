@@ -171,14 +171,23 @@ def test_online_asks_each_service_and_failure_there_is_a_warning(
     server.on("/objsearch", Reply(nothing))
     monkeypatch.setenv("SKYSIEVE_NED_URL", f"{server.url}/objsearch")
     monkeypatch.setenv("SKYSIEVE_VIZIER_URL", f"{server.url}/vizier")
-    monkeypatch.setenv("SKYSIEVE_SIMBAD_URL", f"http://127.0.0.1:{free_port()}")
+    gone = f"http://127.0.0.1:{free_port()}"
+    for name in ("SIMBAD", "SKYBOT", "ZTF", "MAST", "SKYVIEW", "GALAXYZOO", "APOD"):
+        monkeypatch.setenv(f"SKYSIEVE_{name}_URL", gone)
+    monkeypatch.setenv("SKYSIEVE_SDSS_URL", server.url)
+    server.on("/dr18/SkyServerWS/SearchTools/SqlSearch", Reply(b'[{"Rows": []}]'))
     ran = run("--online", "--json")
     checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
     assert ran.exit_code == 0, "a service that is down is not this installation's failure"
     assert checks["catalogue ned"]["finding"] == "reachable (no match)"
-    assert checks["catalogue vizier"]["state"] == "warning"
-    assert "HTTP 404" in checks["catalogue vizier"]["finding"]
+    assert checks["catalogue sdss12"]["state"] == "warning"
+    assert "HTTP 404" in checks["catalogue sdss12"]["finding"]
     assert "SKYSIEVE_SIMBAD_URL" in checks["catalogue simbad"]["advice"]
+    assert checks["source sdss"]["finding"] == "reachable (0 listed)"
+    for name in ("ztf", "mast", "skyview", "galaxyzoo", "apod"):
+        assert "cannot be reached" in checks[f"source {name}"]["finding"]
+    sdss = [asked for asked in server.asked if asked.path.endswith("SqlSearch")]
+    assert len(sdss) == 1, "each service is asked once"
 
 
 def test_offline_asks_nobody(
