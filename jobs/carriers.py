@@ -22,6 +22,7 @@ from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
 from jobs.plan import make_plan
 from jobs.pool import Workers
+from jobs.retention import keep_within
 from jobs.settings import Settings
 from jobs.sources import Network, Source, open_source
 from jobs.sources.stored import StoredSource
@@ -60,6 +61,7 @@ class Carriers:
             limit=payload.get("limit"),
         )
         counts = self._cycle(request, source)
+        keep_within(self.store, self.settings.disk_budget_bytes, self.clock)
         announce_candidates(
             self.store, request["request_id"], self.settings.notify_urls, self.clock()
         )

@@ -26,7 +26,7 @@ from jobs.pool import Workers, open_workers
 from jobs.scheduler import Schedules, check_interval
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
-from jobs.sources import open_source
+from jobs.sources import open_network, open_source
 
 log = logging.getLogger(__name__)
 EXIT_INVALIDATED = 70
@@ -75,7 +75,9 @@ class Owner:
         except BaseException:
             self._workers.close()
             raise
-        carriers = Carriers(self.store, self._workers, catalogues(settings), settings, _now)
+        self._network = open_network(settings, self.store)
+        known = catalogues(settings, self._network.services)
+        carriers = Carriers(self.store, self._workers, known, settings, _now, self._network)
         self._dispatcher = Dispatcher(
             self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
         )
@@ -101,6 +103,7 @@ class Owner:
         self._dispatcher.stop()
         self._workers.close()
         self._dispatcher.join()
+        self._network.close()
         self.store.close()
         if current() is self:
             install(None)
