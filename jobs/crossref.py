@@ -99,7 +99,7 @@ def answer_request(
 
 @dataclass(frozen=True)
 class CrossMatch:
-    """One request's questions to all catalogues; each is asked in a thread of its own.
+    """One request's questions to all catalogues; each host is asked in a thread of its own.
 
     Answers not older than `longest_age_s` are used again (0: none is). `only_open` leaves alone
     what is determined already, or never can be. A service that fails is left alone for the rest of
@@ -123,13 +123,17 @@ class CrossMatch:
             for catalogue in self.catalogues
         }
         tally = _Tally(sum(map(len, due.values())), self.progress)
-        with ThreadPoolExecutor(max(1, len(due)), thread_name_prefix="crossref") as lanes:
-            asked = [
-                lanes.submit(self._ask, catalogue, due[catalogue.service], causes, tally)
-                for catalogue in self.catalogues
-            ]
-            for future in asked:
-                future.result()
+        hosts: dict[str, list[Catalogue]] = {}
+        for catalogue in self.catalogues:
+            hosts.setdefault(catalogue.url, []).append(catalogue)
+
+        def ask_host(known: Sequence[Catalogue]) -> None:
+            for catalogue in known:
+                self._ask(catalogue, due[catalogue.service], causes, tally)
+
+        with ThreadPoolExecutor(max(1, len(hosts)), thread_name_prefix="crossref") as lanes:
+            for asked in [lanes.submit(ask_host, known) for known in hosts.values()]:
+                asked.result()
         return tally.by_service
 
     def _is_due(

@@ -14,6 +14,7 @@ from typing import Any
 
 from db import cycles, labels, mask_edits, schedules
 from db import requests as queue
+from db.catalogues import configure_services
 from db.errors import StoreInvalidated
 from db.store import Store
 from jobs import masks
@@ -23,10 +24,11 @@ from jobs.dispatcher import Dispatcher
 from jobs.errors import JobError, UsageError
 from jobs.intake_checks import check_upload
 from jobs.pool import Workers, open_workers
+from jobs.rounds import Rounds, ask_what_is_due, services_of
 from jobs.scheduler import Schedules, check_interval
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
-from jobs.sources import open_network, open_source
+from jobs.sources import open_source
 
 log = logging.getLogger(__name__)
 EXIT_INVALIDATED = 70
@@ -75,13 +77,13 @@ class Owner:
         except BaseException:
             self._workers.close()
             raise
-        self._network = open_network(settings, self.store)
-        known = catalogues(settings, self._network.services)
-        carriers = Carriers(self.store, self._workers, known, settings, _now, self._network)
+        self._catalogues = catalogues(settings)
+        carriers = Carriers(self.store, self._workers, self._catalogues, settings, _now)
         self._dispatcher = Dispatcher(
             self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
         )
         self._schedules = Schedules(self.store, self._enqueue_scheduled)
+        self._rounds = Rounds(settings.catalogue_ask_every_s, self.ask_open_crossrefs)
         self._close_lock = threading.Lock()
         self._closed = False
 
@@ -89,9 +91,11 @@ class Owner:
         """Take up interrupted work and begin the schedules."""
         schedules_from(self.settings, self.store, _now())
         cycles.close_interrupted(self.store, _now())
+        configure_services(self.store, services_of(self._catalogues), _now())
         self._dispatcher.start()
         if takes_turns:
             self._schedules.start()
+            self._rounds.start()
 
     def close(self) -> None:
         """Stop everything and let the store go; work that was interrupted goes on next time."""
@@ -100,10 +104,10 @@ class Owner:
                 return
             self._closed = True
         self._schedules.close()
+        self._rounds.close()
         self._dispatcher.stop()
         self._workers.close()
         self._dispatcher.join()
-        self._network.close()
         self.store.close()
         if current() is self:
             install(None)
@@ -126,6 +130,12 @@ class Owner:
         )
         self._dispatcher.wake()
         return row
+
+    def ask_open_crossrefs(self) -> bool:
+        """Ask the catalogues about all that is open; False where nothing is due."""
+        return ask_what_is_due(
+            self.store, self.settings.catalogue_verdicts, self._enqueue_scheduled
+        )
 
     def cancel(self, request_id: str) -> dict[str, Any]:
         """Take a request back; what it has stored stays. Raises StoreError if unknown."""

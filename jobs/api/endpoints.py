@@ -10,6 +10,7 @@ from typing import Any
 
 from db import labels as label_log
 from db import requests as queue
+from db.catalogues import places
 from db.errors import StoreError
 from db.queries import anomalies, catalogues, frames
 from db.queries import jobs as history
@@ -21,6 +22,7 @@ from jobs.api.call import Call
 from jobs.errors import JobError, UsageError
 from jobs.export import export_archive
 from jobs.owner import Owner
+from jobs.regions import ds9_regions
 
 Answer = dict[str, Any]
 PNG = b"\x89PNG"
@@ -120,6 +122,46 @@ def crossref(owner: Owner, call: Call) -> Answer:
     if row["ra_deg"] is None:
         raise UsageError("this detection has no sky position: its image came without a WCS")
     return _ask(owner, call, "crossref", {"detection_id": detection_id})
+
+
+def crossref_many(owner: Owner, call: Call) -> Answer:
+    """Ask about the detections named (`detections`), or about all that are open (`open`)."""
+    document = call.json()
+    if call.flag("open"):
+        return _ask(owner, call, "crossref", {"open": True, "new": bool(call.flag("new"))})
+    ids = document.get("detections")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids) or not ids:
+        raise UsageError('name detections ({"detections": [id, ...]}), or send {"open": true}')
+    located = {row["detection_id"] for row in places(owner.store, ids)}
+    missing = [each for each in ids if each not in located]
+    if missing:
+        raise UsageError(f"detection {missing[0]!r} is unknown or has no sky position")
+    return _ask(owner, call, "crossref", {"detection_ids": ids})
+
+
+def crossref_objects(owner: Owner, call: Call) -> Answer:
+    """A page of detections with what is known about them; ?state=, ?verdict=, ?q=."""
+    state = call.query.get("state")
+    if state is not None and state not in catalogues.STATES:
+        raise UsageError(f"state must be one of {', '.join(catalogues.STATES)}, got {state!r}")
+    return _page(
+        catalogues.page_of_objects(
+            owner.store,
+            limit=call.limit,
+            cursor=call.cursor,
+            state=state,
+            verdict=call.query.get("verdict"),
+            text=call.query.get("q"),
+        )
+    )
+
+
+def crossref_regions(owner: Owner, call: Call) -> Content:
+    """The places of the detections as DS9 regions; ?state=, ?verdict=."""
+    rows = catalogues.regions(
+        owner.store, state=call.query.get("state"), verdict=call.query.get("verdict")
+    )
+    return Content(ds9_regions(rows).encode(), "text/plain; charset=utf-8", "skysieve.reg")
 
 
 def crossref_summary(owner: Owner, call: Call) -> Answer:  # noqa: ARG001

@@ -67,7 +67,7 @@ class Served:
 def served(home: Path, *, host: str = "127.0.0.1", **settings: Any) -> Iterator[Served]:
     """Serve a store whose scans cost nothing and whose catalogues do not answer."""
     nowhere = f"http://127.0.0.1:{free_port()}"
-    services = dict.fromkeys(("simbad_url", "ned_url", "vizier_url"), nowhere)
+    services = dict.fromkeys(("simbad_url", "ned_url", "vizier_url", "skybot_url"), nowhere)
     with pytest.MonkeyPatch.context() as patch:
         stubs.use_stub_pipelines(patch)
         patch.setattr("jobs.owner.open_workers", lambda *_: stubs.InlineWorkers())

@@ -171,10 +171,17 @@ def test_catalogues_that_do_not_answer_determine_nothing(server: Served) -> None
 
     row = server.ended(server.post(f"crossref/{detection['detection_id']}"))
 
-    assert row["result"] == dict.fromkeys(("simbad", "ned", "vizier"), "not_determined")
+    asked = ("simbad", "ned", "sdss_dr12", "sdss_dr16", "gaia_dr3", "skybot")
+    assert row["result"] == dict.fromkeys(asked, "not_determined")
     summary = server.get("crossref/summary")
     assert (summary["not_determined"], summary["match"], summary["no_match"]) == (1, 0, 0)
-    assert len(summary["services"]) == 3
+    assert len(summary["services"]) == 6
+    (listed,) = server.get("crossref", state="not_determined")["rows"]
+    assert listed["detection_id"] == detection["detection_id"]
+    again = server.ended(server.post("crossref", open=True))
+    assert again["state"] == "done"
+    regions = server.call("GET", "crossref/regions?state=not_determined").text
+    assert regions.count("circle(") == 1
 
 
 def test_a_backup_is_written_and_never_over_another(server: Served, tmp_path: Path) -> None:

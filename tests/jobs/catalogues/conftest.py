@@ -66,7 +66,7 @@ def settings(server: LoopbackServer, tmp_path: Path) -> Settings:
         ned_url=f"{server.url}{bodies.NED_PATH}",
         vizier_url=server.url,
         skybot_url=f"{server.url}{bodies.SKYBOT_PATH}",
-        catalogue_timeout_s=5,
+        catalogue_timeout_s=60,  # the clock of all threads moves while one of them waits
     )
 
 

@@ -310,7 +310,7 @@ def test_recorded_skybot_answer(services: dict[str, Catalogue], server: Loopback
     [
         (Reply(b"internal error", status=500), "HTTP 500"),
         (Reply(b"", status=404), "HTTP 404"),
-        (Reply(b"slow down", status=429, headers={"Retry-After": "60"}), "HTTP 429"),
+        (Reply(b"slow down", status=429, headers={"Retry-After": "90"}), "HTTP 429"),
         (Reply(b"<html><body>maintenance</body></html>"), "no readable VOTable"),
         (Reply(b"{}"), "no readable VOTable"),
         (Reply(b""), "no readable VOTable"),
