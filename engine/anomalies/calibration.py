@@ -2,9 +2,9 @@
 
 Raw scores of different units are never added. Each becomes a p-value first; the p-values of the
 methods that vote are combined by Fisher's method, and the combination, whose members are not
-independent, is calibrated again on the same held-out split. Fisher rather than the mean rank: on
-simulated nights held out from fitting it ranked better, and the tail
-of one method is not diluted by the other.
+independent, is calibrated again on the same held-out split. Fisher rather than the mean rank: it
+ranked better on the sources kept for choosing (docs/results/anomaly.json), and the tail of one
+method is not diluted by the others.
 """
 
 from __future__ import annotations

@@ -90,27 +90,28 @@ def next_batch(interest: Scores, labelled: Sequence[int], count: int) -> NDArray
 
 
 def like_examples(
-    space: InterestSpace, more: Sequence[int], less: Sequence[int] = ()
+    vectors: NDArray[np.float32], more: Sequence[int], less: Sequence[int] = ()
 ) -> tuple[NDArray[np.int64], Scores]:
     """Rows ordered by "more like these, less like those", best first, with their scores.
 
-    Score = mean cosine to `more` minus half the mean cosine to `less`, over vectors about the
-    pool's mean (Rocchio 1971, "The SMART Retrieval System"). The examples themselves are left out.
-    Raises ModelError without an example, or with rows that are not there.
+    `vectors` float32 (N, D) are search vectors. Score = mean cosine to `more` minus half the mean
+    cosine to `less`, about the pool's mean (Rocchio 1971, "The SMART Retrieval System"). The
+    examples themselves are left out. Raises ModelError without an example, or with rows that are
+    not there.
     """
     if not (len(more) or len(less)):
         raise ModelError("give at least one example: more like it, or less")
-    if any(not 0 <= row < space.size for row in (*more, *less)):
-        raise ModelError(f"examples must be rows 0 to {space.size - 1}")
-    centred = space.vectors - space.vectors.mean(axis=0)
+    if any(not 0 <= row < len(vectors) for row in (*more, *less)):
+        raise ModelError(f"examples must be rows 0 to {len(vectors) - 1}")
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     unit = centred / np.where(length > 0, length, 1.0)
-    score = np.zeros(space.size)
+    score = np.zeros(len(vectors))
     if len(more):
         score += (unit @ unit[list(more)].T).mean(axis=1)
     if len(less):
         score -= 0.5 * (unit @ unit[list(less)].T).mean(axis=1)
-    order = np.lexsort((np.arange(space.size), -score)).astype(np.int64)
+    order = np.lexsort((np.arange(len(vectors)), -score)).astype(np.int64)
     order = order[~np.isin(order, [*more, *less])]
     return order, score[order]
 

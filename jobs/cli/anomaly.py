@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.cli.artefacts import headline
 from jobs.cli.options import WeightsFolder
 from jobs.cli.output import AsJson, progress, report
 from jobs.errors import SourceError, UsageError
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from engine.results import CosmicRayResult
     from engine.sky import SimulatedFrame
 
-EMBEDDER_HELP = "efficientnet_lite0, efficientnet_lite0:8, morphology or vit:FOLDER; joined by +."
-DEFAULT_EMBEDDER = "efficientnet_lite0+morphology"
+EMBEDDER_HELP = (
+    "efficientnet_lite0, efficientnet_lite0:8, morphology or vit:FOLDER; of the central half after "
+    "zoom-; joined by +."
+)
+SOURCE_EMBEDDER = "efficientnet_lite0+morphology"
+DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+zoom-efficientnet_lite0+zoom-morphology"
 
 
 def score(
@@ -46,10 +51,10 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Fit on a folder of normal images and score files: every method's score and p-value."""
-    from engine.anomalies.embedders import make_embedder
+    from jobs.hosted import embedder_named
 
     outcome = score_files(
-        image_files(files), reference, make_embedder(embedder), samples_per_image, seed
+        image_files(files), reference, embedder_named(embedder), samples_per_image, seed
     )
     outcome.write(out)
     report(outcome.facts(out), as_json=as_json)
@@ -69,7 +74,29 @@ def train_anomaly(
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Simulated frames to fit on.")] = 400,
     held_out: Annotated[int, typer.Option(min=1, help="Simulated frames to test on, twice.")] = 120,
-    embedder: Annotated[str, typer.Option(help=EMBEDDER_HELP)] = DEFAULT_EMBEDDER,
+    embedder: Annotated[
+        str,
+        typer.Option(help=f"{EMBEDDER_HELP} Simulated nights: {SOURCE_EMBEDDER}, where not given."),
+    ] = "",
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn classes instead: a folder of class folders, a .csv table (Galaxy Zoo), or "
+            "a Galaxy10 .h5 file."
+        ),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="OLD=NEW: the label set to learn; classes not named are left out."),
+    ] = None,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Tune the network's last block, not only a probe.")
+    ] = False,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of fine-tuning.")] = 8,
+    artefacts: Annotated[
+        bool,
+        typer.Option("--artefacts", help="Train the artefact head and the heat map instead."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the held-out frames.")] = 0,
     out: WeightsFolder = None,
     as_json: AsJson = False,
@@ -78,11 +105,32 @@ def train_anomaly(
     from engine.cards import WEIGHTS, ModelCard, file_digest, write_card
 
     folder = out or WEIGHTS
+    if artefacts:
+        from jobs.cli.artefacts import train_artefacts, train_heat_map
+
+        figures = train_artefacts(frames, seed, folder) | train_heat_map(frames, seed, folder)
+        report(figures if as_json else headline(figures), as_json=as_json)
+        return
     folder.mkdir(parents=True, exist_ok=True)
+    if labelled is not None:
+        from jobs.cli.classes import train_classes
+
+        called = f"anomaly-classes-{labelled.stem}" if name == "anomaly-sim" else name
+        names = label_set(rename or [])
+        using = embedder or DEFAULT_EMBEDDER
+        facts = train_classes(
+            called, labelled, names, using, folder, finetune=finetune, epochs=epochs, seed=seed
+        )
+        report(facts, as_json=as_json)
+        return
+    if finetune:
+        raise UsageError("--finetune learns classes: name the images with --labelled PATH")
     if reference is None:
-        fitted, metrics, source = _fit_simulated(name, embedder, frames, held_out, seed)
+        fitted, metrics, source = _fit_simulated(
+            name, embedder or SOURCE_EMBEDDER, frames, held_out, seed
+        )
     else:
-        fitted, metrics, source = _fit_folder(name, embedder, reference, domain)
+        fitted, metrics, source = _fit_folder(name, embedder or DEFAULT_EMBEDDER, reference, domain)
     weights = folder / f"{name}.safetensors"
     fitted.save(weights)
     command = f"skysieve train anomaly --name {name} --seed {seed}"
@@ -105,6 +153,17 @@ def train_anomaly(
     write_card(folder, card)
     facts = {"weights": str(weights), "n_fit": fitted.fitted_on, "n_cal": fitted.calibrated_on}
     report({**facts, **(metrics if as_json else _headline(metrics))}, as_json=as_json)
+
+
+def label_set(pairs: Sequence[str]) -> dict[str, str]:
+    """The label set that OLD=NEW pairs describe. Raises UsageError for anything else."""
+    names: dict[str, str] = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise UsageError(f"--rename takes OLD=NEW, got {pair!r}")
+        names[old] = new
+    return names
 
 
 @dataclass(frozen=True)
@@ -168,7 +227,7 @@ def score_files(
     side = int(np.median([min(f.height, f.width) for f in frames.values()])) if frames else None
     images = _embed_reference(kept, embedder, samples_per_image, side, seed)
     fitted = fit_images(folder.name, images, embedder, domain=[folder_source(folder)])
-    judged = fitted.judge(scored.features)
+    judged = fitted.judge(scored.features, scored.keys)
     rows = {path: _row(path, fitted, judged, row) for row, path in enumerate(frames)}
     rows |= {path: {"file": str(path), "error": reason} for path, reason in errors.items()}
     return ScoredFiles(

@@ -66,12 +66,39 @@ def cosmicrays_speed(
 
 @app.command("anomaly")
 def anomaly(
-    out: Out = Path("docs/results/anomaly.json"), seed: Seed = 0, as_json: AsJson = False
+    out: Out = Path("docs/results/anomaly.json"),
+    seed: Seed = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps embeddings from one run to the next.")
+    ] = None,
+    sections: Annotated[
+        str, typer.Option(help="Which parts, joined by commas; all where not given.")
+    ] = "",
+    eight_views: Annotated[
+        bool, typer.Option("--eight-views", help="Embed the mean of all turned and mirrored views.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Ranking and false-positive rates on the held-out images."""
-    from jobs.bench.anomaly import bench_anomaly
+    """Ranking, kept rates, learning from labels, probes and speed on held-out images."""
+    from jobs.bench.anomaly import SECTIONS, bench_anomaly
+    from jobs.cli.output import progress
+    from jobs.errors import UsageError
+    from jobs.settings import load_settings
 
-    _with_data(bench_anomaly, out, seed, as_json)
+    chosen = tuple(part for part in sections.split(",") if part) or SECTIONS
+    if unknown := set(chosen) - set(SECTIONS):
+        raise UsageError(f"no section {sorted(unknown)}: choose from {', '.join(SECTIONS)}")
+    figures = bench_anomaly(
+        out,
+        data=load_settings().data,
+        seed=seed,
+        now=datetime.now(UTC),
+        cache=cache,
+        sections=chosen,
+        eight_views=eight_views,
+        say=progress,
+    )
+    _finish(figures, out, as_json)
 
 
 @app.command("scan")
@@ -102,3 +129,29 @@ def dashboard(
     from jobs.bench.dashboard import bench_dashboard
 
     _finish(bench_dashboard(out, seed=seed, now=datetime.now(UTC)), out, as_json)
+
+
+@app.command("artefacts")
+def artefacts(
+    out: Out = Path("docs/results/artefacts.json"),
+    seed: Seed = 0,
+    frames: Annotated[int, typer.Option(min=1, help="Simulated frames.")] = 130,
+    as_json: AsJson = False,
+) -> None:
+    """Artefacts among the top 100 with and without what is known of them, anomalies lost for it."""
+    from jobs.bench.artefacts import bench_artefacts
+
+    _finish(bench_artefacts(out, seed=seed, frames=frames, now=datetime.now(UTC)), out, as_json)
+
+
+@app.command("search")
+def search(
+    out: Out = Path("docs/results/search.json"),
+    seed: Seed = 0,
+    vectors: Annotated[int, typer.Option(min=100, help="Stored search vectors.")] = 100_000,
+    as_json: AsJson = False,
+) -> None:
+    """How fast similar detections are found among many."""
+    from jobs.bench.search import bench_search
+
+    _finish(bench_search(out, seed=seed, vectors=vectors, now=datetime.now(UTC)), out, as_json)

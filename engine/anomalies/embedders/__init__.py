@@ -5,9 +5,10 @@ from __future__ import annotations
 from engine.anomalies.embedders.base import Embedder, check_images
 from engine.errors import ModelError
 
+SOURCE_EMBEDDER = "efficientnet_lite0+morphology"
 DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+zoom-efficientnet_lite0+zoom-morphology"
 
-__all__ = ["DEFAULT_EMBEDDER", "Embedder", "check_images", "make_embedder"]
+__all__ = ["DEFAULT_EMBEDDER", "SOURCE_EMBEDDER", "Embedder", "check_images", "make_embedder"]
 
 
 def make_embedder(name: str) -> Embedder:

@@ -1,0 +1,1 @@
+"""The parts of `skysieve bench anomaly`."""
