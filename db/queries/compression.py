@@ -80,3 +80,42 @@ def codec_tiles(store: Reads, run_id: str) -> list[Row]:
     return store.rows(
         "SELECT * FROM codec_tiles WHERE run_id = $1 ORDER BY tile_row, tile_column", [run_id]
     )
+
+
+def tiles_to_send(store: Reads, most_p: float = 0.05, least_p: float = 0.001) -> list[Row]:
+    """List every tile of the current codec runs with its bytes and what science says of it.
+
+    `value` is the largest 1 / p of the current detections whose cutouts touch the tile, not below
+    1 nor above 1 / `least_p`; `anomalies` counts those with p at or below `most_p` whose centres
+    lie in it. In raster order: frames by time of observation, tiles by row.
+    """
+    return store.rows(
+        """
+        WITH found AS (
+            SELECT d.frame_digest, d.x, d.y, d.size_px, d.p_value
+            FROM detections d
+            JOIN current_runs r ON r.run_id = d.run_id
+            WHERE d.p_value IS NOT NULL AND d.verdict <> 'artefact'
+        )
+        SELECT r.frame_digest, any_value(o.object_id) AS object_id, any_value(o.mjd) AS mjd,
+               t.tile_row, t.tile_column, any_value(t.y0) AS y0, any_value(t.x0) AS x0,
+               any_value(t.height) AS height, any_value(t.width) AS width,
+               any_value(t.bytes)::BIGINT AS bytes, any_value(t.rmse) AS rmse,
+               coalesce(max(1.0 / greatest(d.p_value, $1)), 1.0) AS value,
+               count(*) FILTER (
+                   WHERE d.p_value <= $2
+                     AND d.y >= t.y0 AND d.y < t.y0 + t.height
+                     AND d.x >= t.x0 AND d.x < t.x0 + t.width
+               ) AS anomalies
+        FROM codec_tiles t
+        JOIN current_runs r ON r.run_id = t.run_id
+        LEFT JOIN current_observations o ON o.frame_digest = r.frame_digest
+        LEFT JOIN found d
+          ON d.frame_digest = r.frame_digest
+         AND d.y + d.size_px / 2 >= t.y0 AND d.y - d.size_px / 2 < t.y0 + t.height
+         AND d.x + d.size_px / 2 >= t.x0 AND d.x - d.size_px / 2 < t.x0 + t.width
+        GROUP BY r.frame_digest, t.run_id, t.tile_row, t.tile_column
+        ORDER BY any_value(o.mjd) NULLS LAST, r.frame_digest, t.tile_row, t.tile_column
+        """,
+        [least_p, most_p],
+    )

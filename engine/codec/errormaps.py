@@ -248,7 +248,8 @@ def _quantile(values: Floats, weight: Floats, shares: Floats) -> Floats:
         return np.full(shares.shape, np.sqrt(2.7055))
     order = np.argsort(values)
     mass = np.cumsum(weight[order])
-    return values[order][np.searchsorted(mass, shares * mass[-1]).clip(max=values.size - 1)]
+    place = np.searchsorted(mass, shares * mass[-1]).clip(max=values.size - 1)
+    return np.asarray(values[order][place])
 
 
 def _error(frame: Frame, decoded: Decoded, planes: LatentPlanes) -> Floats:
@@ -285,4 +286,4 @@ def _spread(cells: Floats, shape: tuple[int, ...]) -> Floats:
 
 def _in_unit(cells: Floats, slope: Floats) -> Pixels:
     spread = _spread(cells, slope.shape) * slope
-    return np.sqrt(np.square(spread).mean(axis=0)).astype(np.float32)
+    return np.asarray(np.sqrt(np.square(spread).mean(axis=0)), dtype=np.float32)

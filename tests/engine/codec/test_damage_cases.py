@@ -149,6 +149,7 @@ def test_any_shape_and_type_comes_back_exactly(
     assert decoded.sample_type == sample_type
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(
     sample_type=st.sampled_from(TYPES),
