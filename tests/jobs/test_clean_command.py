@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 from importlib.machinery import ModuleSpec
@@ -13,7 +14,8 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from typer.testing import CliRunner
 
-from engine.errors import ModelError
+from engine.cards import read_card
+from engine.errors import CalibrationError, ModelError
 from engine.frame import Origin
 from engine.reading import read_frames
 from jobs.cli.app import app
@@ -164,3 +166,95 @@ def test_the_input_is_never_overwritten(one_chip: Path) -> None:
     with pytest.raises(UsageError, match="is the input itself"):
         clean(one_chip, one_chip)
     assert one_chip.read_bytes() == before
+
+
+def test_eight_views_are_named_and_disagree(one_chip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clean.fits"
+    arguments = ["clean", str(one_chip), "--out", str(out), "--method", "unet", "--views", "8"]
+    answer = CliRunner().invoke(app, [*arguments, "--fill", "smooth", "--json"])
+    assert answer.exit_code == 0
+    facts = json.loads(answer.stdout)
+    assert (facts["method"], facts["samples"]) == ("unet_8_views", 8)
+    with fits.open(out) as units:
+        assert (units[0].header["CRVIEWS"], units[0].header["CRFILL"]) == (8, "smooth")
+        assert units["MI"].data.max() > 0
+        assert units["MASK"].data[HIT].all()
+    with pytest.raises(UsageError, match="views must be one of"):
+        clean(one_chip, out, method="unet", views=3)
+
+
+@pytest.mark.parametrize("offset", [0, 32768])
+def test_integers_are_cleaned_as_they_mean(tmp_path: Path, offset: int) -> None:
+    counts = np.nan_to_num(np.round(exposure()), nan=0).astype(np.uint16 if offset else np.int16)
+    cards = header()
+    path, out = tmp_path / "counts.fits", tmp_path / "clean.fits"
+    fits.PrimaryHDU(counts, cards).writeto(path)
+    clean(path, out, method="unet")
+    with fits.open(path) as units:
+        assert units[0].header.get("BZERO", 0) == offset
+    with fits.open(out) as units:
+        mask = units["MASK"].data == 1
+        assert mask[HIT].all()
+        assert np.array_equal(units["SCI"].data[~mask], counts[~mask])
+        assert "BZERO" not in units["SCI"].header
+
+
+def test_the_inputs_flags_are_kept_and_heeded(tmp_path: Path) -> None:
+    path, out = tmp_path / "flagged.fits", tmp_path / "clean.fits"
+    quality = np.zeros((64, 48), np.int16)
+    quality[HIT], quality[50, 40] = 16, 64
+    primary = fits.PrimaryHDU()
+    primary.header["TELESCOP"], primary.header["INSTRUME"] = "HST", "WFC3"
+    science = fits.ImageHDU(exposure(), header(), name="SCI")
+    fits.HDUList([primary, science, fits.ImageHDU(quality, name="DQ")]).writeto(path)
+    clean(path, out, method="unet")
+    with fits.open(out) as units:
+        assert units[0].header["INSTRUME"] == "WFC3"
+        assert not units["MASK"].data[HIT].any()
+        assert np.array_equal(units["SCI"].data[HIT], exposure()[HIT])
+        assert (units["DQ"].data[HIT] == 16 | 1).all()
+        assert units["DQ"].data[50, 40] == 64
+    clean(path, out, method="unet", bad_flags=0)
+    with fits.open(out) as units:
+        assert units["MASK"].data[HIT].all()
+        assert (units["DQ"].data[HIT] == 16 | 4096).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (np.ones((1, 1), np.float32), "1 x 1 pixels is too small"),
+        (np.full((20, 20), 7, np.int16), "this frame has none"),
+        (np.full((20, 20), np.nan, np.float32), "no good pixel"),
+        (np.arange(400, dtype=np.uint8).reshape(20, 20), "8-bit samples"),
+    ],
+)
+def test_frames_that_say_nothing_are_named(tmp_path: Path, pixels: np.ndarray, reason: str) -> None:
+    path, out = tmp_path / "in.fits", tmp_path / "clean.fits"
+    fits.PrimaryHDU(pixels).writeto(path)
+    with pytest.raises(UsageError, match=reason):
+        clean(path, out, method="unet")
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_gzipped_file_is_cleaned_too(one_chip: Path, tmp_path: Path) -> None:
+    packed, plain, out = tmp_path / "one.fits.gz", tmp_path / "plain.fits", tmp_path / "out.fits"
+    packed.write_bytes(gzip.compress(one_chip.read_bytes()))
+    clean(one_chip, plain, method="unet")
+    clean(packed, out, method="unet")
+    with fits.open(plain) as expected, fits.open(out) as found:
+        for name in NAMES:
+            assert np.array_equal(found[name].data, expected[name].data, equal_nan=True)
+
+
+def test_a_miss_rate_wants_a_calibrated_card(one_chip: Path, tmp_path: Path) -> None:
+    card = read_card("cosmicrays-unet")
+    out = tmp_path / "clean.fits"
+    if "miss_rate" not in card.calibration:
+        with pytest.raises(CalibrationError, match="no calibration of missed pixels"):
+            clean(one_chip, out, method="unet", miss_rate=0.05)
+        return
+    clean(one_chip, out, method="unet", miss_rate=0.05)
+    with fits.open(out) as units:
+        assert units[0].header["CRMISS"] == 0.05
+        assert units["MASK"].data[HIT].all()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from engine.cosmicrays.scaling import NoiseScale
 from engine.errors import NotApplicable
 from engine.reading import read_frames
 
+PROJECT = Path(__file__).parents[3]
 EVERYTHING = (slice(None), slice(None))
 
 
@@ -171,3 +175,44 @@ def test_half_a_file_is_never_left(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="in the middle"):
         fail_in_the_middle()
     assert list(tmp_path.iterdir()) == []
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from jobs.cli.cleaning import clean
+
+clean(Path(sys.argv[1]), Path(sys.argv[2]), method="unet", fill="smooth", as_json=True)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+def test_a_file_larger_than_its_share_of_memory_goes_through(tmp_path: Path) -> None:
+    """38 Mpx in three bands, its scale from sampled blocks; the output alone is 800 MB."""
+    rows, width = 32, 6144
+    rng = np.random.default_rng(0)
+    block = rng.normal(100, 10, (rows, width)).astype(">f4")
+    block[10:16, ::500] += 900
+    header = fits.PrimaryHDU(np.broadcast_to(np.float32(0), (width, width))).header
+    path, out = tmp_path / "large.fits", tmp_path / "out.fits"
+    with path.open("wb") as file:
+        file.write(header.tostring(padding=True).encode())
+        for _ in range(width // rows):
+            file.write(block.tobytes())
+        file.write(bytes(-file.tell() % 2880))
+    answer = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path), str(out)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    peak_rss_bytes = int(answer.stderr.strip().splitlines()[-1])
+    assert peak_rss_bytes < 2e9
+    with fits.open(out, memmap=True) as units:
+        middle = units["MASK"].data[3072:3104]
+        assert (middle[10:16, ::500] == 1).mean() > 0.95
+        assert np.abs(units["SCI"].data[3072:3104] - 100).max() < 80
+        assert middle.mean() < 0.01
