@@ -12,6 +12,7 @@ from dashboard import charts
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal, name_of
 from dashboard.progress import show_request
+from dashboard.source_health import show_sources
 from dashboard.states import DEMO, empty, failure
 from dashboard.tables import moment, table
 from db.errors import StoreError
@@ -33,6 +34,7 @@ def show() -> None:
     with new:
         _new_scan()
     _schedules()
+    show_sources()
     _cycles()
     _failures()
     _models()
@@ -65,7 +67,9 @@ def _new_scan() -> None:
             "Source",
             DEMO,
             key="scan_source",
-            help="`sim:NIGHT` is a simulated night, `folder:/path` a folder of images.",
+            help="`sim:NIGHT` is a simulated night, `folder:/path` a folder; archives are "
+            "`sdss`, `galaxyzoo`, `ztf`, `apod`, `tess:ra=..,dec=..` and `skyview:...` "
+            "(`skysieve scan --source help` tells their options).",
         )
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         limit = left.number_input("At most, items", 1, 100_000, 20, key="scan_limit")

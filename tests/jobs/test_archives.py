@@ -341,6 +341,7 @@ def test_tiles_of_a_survey_cover_a_square(played: Archives, tmp_path: Path) -> N
     assert decs == pytest.approx([41.15, 41.15, 41.25, 41.25], abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_a_cycle_accounts_for_every_item_in_the_store(
     case: Case, played: Archives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

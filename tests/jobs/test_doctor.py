@@ -180,8 +180,8 @@ def test_online_asks_each_service_and_failure_there_is_a_warning(
     checks = {check["name"]: check for check in json.loads(ran.stdout)["checks"]}
     assert ran.exit_code == 0, "a service that is down is not this installation's failure"
     assert checks["catalogue ned"]["finding"] == "reachable (no match)"
-    assert checks["catalogue sdss12"]["state"] == "warning"
-    assert "HTTP 404" in checks["catalogue sdss12"]["finding"]
+    assert checks["catalogue sdss_dr12"]["state"] == "warning"
+    assert "HTTP 404" in checks["catalogue sdss_dr12"]["finding"]
     assert "SKYSIEVE_SIMBAD_URL" in checks["catalogue simbad"]["advice"]
     assert checks["source sdss"]["finding"] == "reachable (0 listed)"
     for name in ("ztf", "mast", "skyview", "galaxyzoo", "apod"):
