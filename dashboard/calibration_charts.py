@@ -72,7 +72,7 @@ def bin_counts(rows: Rows) -> Any:
             "n:Q",
             title="pixels (log)",
             scale=log,
-            axis=alt.Axis(values=[1, 100, 10**4, 10**6, 10**8], format="~s"),
+            axis=alt.Axis(values=[1, 100, 10**4, 10**6, 10**8], format=","),
         )
     )
     hits = base.mark_bar(color=ORANGE, opacity=0.7).encode(y=alt.Y("positives:Q", scale=log))

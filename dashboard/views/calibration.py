@@ -37,7 +37,7 @@ METRICS = {
     "nll": ("NLL (nats)", "mean surprise at the truth; one sure mistake costs most"),
     "aurc": (
         "AURC",
-        "error rate averaged over how many of the surest pixels are kept: does doubt find errors?",
+        "errors among the surest pixels, averaged over how many are kept: low if doubt finds them",
     ),
 }
 FROM_CARD = {"ece": "ece_equal_width_p_ge_0.01", "ece_equal_mass": "ece_equal_mass_p_ge_0.01"}
@@ -176,7 +176,7 @@ def _matrix(variants: Variants, card: Row, dataset: str) -> None:
     held = card.get("metrics", {}).get(dataset, {})
     rows = []
     for metric, (title, _) in METRICS.items():
-        row = {"metric": title}
+        row: Row = {"metric": title}
         for pixels in (ALL, OPEN):
             for stage in STAGES:
                 variant = variants.get((pixels, stage))

@@ -81,7 +81,7 @@ class Chip:
         """
         floor = read_noise_floor(self.unit, self.origin)
         good = [band.pixels[~band.bad] for band in self._sample()]
-        pixels = np.concatenate(good)
+        pixels = good[0] if len(good) == 1 else np.concatenate(good)
         if not pixels.size:
             raise NotApplicable("no good pixel in this image: check its DQ flags, or --bad-flags")
         return NoiseScale.of(pixels, None, floor)

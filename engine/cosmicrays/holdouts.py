@@ -44,7 +44,7 @@ from engine.split import Split
 HOLDOUT_NIGHT = "holdout-cr"
 VALIDATION_NIGHT = "validate-cr"
 CROWDED_NIGHT = "crowded-cr"
-HOLDOUT_FRAMES = 6
+HOLDOUT_FRAMES = 4
 CROWDED_FRAMES = 3
 HOLDOUT_PX = 512
 HOLDOUT_SHARE = 0.004

@@ -58,15 +58,20 @@ def interval(value: float, resampled: ArrayLike) -> Interval:
 class RecallCurve:
     """True-positive rates of one frame at given false-positive rates, for any weights of blocks.
 
-    `probability`, `truth` and `block` (N,) of the pixels that count. Only the highest tenth of the
-    negatives is kept, which holds every threshold of rates up to a few percent.
+    `probability`, `truth` and `block` (N,) of the pixels that count; blocks without any do not
+    count. Only the highest tenth of the negatives is kept, which holds every threshold of rates up
+    to a few percent.
     """
 
     KEPT = 0.1
 
     def __init__(
-        self, probability: NDArray[np.floating], truth: NDArray[np.bool_], block: NDArray[np.int32]
+        self,
+        probability: NDArray[np.floating],
+        truth: NDArray[np.bool_],
+        block: NDArray[np.integer],
     ) -> None:
+        block = np.unique(block, return_inverse=True)[1]
         self.blocks = int(block.max()) + 1
         negatives = probability[~truth]
         highest = np.argsort(negatives)[::-1][: int(self.KEPT * negatives.size) + 2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,15 +86,20 @@ def seen_by_the_other_fold(nets: dict[str, UNet2Sigmoid], data: Path, *, views: 
 
     maps = {frame.name: stitched(frame) for frame in frames}
     judged = judge(lambda frame: maps[frame.name], frames)
+    return Folds(judged, halves(frames, maps))
+
+
+def halves(frames: Sequence[LabelledFrame], maps: dict[str, Pixels]) -> tuple[Judged, Judged]:
+    """The two folds of the STIS pair, each judged alone; `maps` by the name of the frame."""
     low, high = (_half(frames, maps, fold) for fold in FOLDS)
-    return Folds(judged, (low, high))
+    return low, high
 
 
-def _half(frames: list[LabelledFrame], maps: dict[str, Pixels], fold: str) -> Judged:
+def _half(frames: Sequence[LabelledFrame], maps: dict[str, Pixels], fold: str) -> Judged:
     outside = np.ones(frames[0].truth.shape, dtype=bool)
     outside[FOLDS[fold]] = False
-    halves = [
+    parts = [
         replace(frame, dataset=f"STIS {fold} rows", ignore=frame.ignore | outside)
         for frame in frames
     ]
-    return judge(lambda frame: maps[frame.name], halves)
+    return judge(lambda frame: maps[frame.name], parts)

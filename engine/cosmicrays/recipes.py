@@ -31,6 +31,7 @@ from engine.errors import UnreadableFile
 Kind = Literal["first", "plain", "vi", "dropout", "stis"]
 COMPARED_STEPS = 250
 SEEDS = (0, 1, 2)
+MEMBERS = (0, 1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,19 @@ class Recipe:
         return self.kind == "vi"
 
 
-FIRST_STEPS = {0: 2400, 1: 2400, 2: 1400}
+FIRST_STEPS = {0: 2400, 1: 2400, 2: 1400, 3: 1400, 4: 1400}
 
 RECIPES: dict[str, Recipe] = {
     one.name: one
     for one in (
-        *(Recipe(f"first-{seed}", "first", FIRST_STEPS[seed], seed) for seed in SEEDS),
+        *(Recipe(f"first-{seed}", "first", FIRST_STEPS[seed], seed) for seed in MEMBERS),
         Recipe("general", "plain", 600, 1, "first-1", 1e-3),
         Recipe("stis", "stis", 400, 1, "general", 1e-3),
         Recipe("stis-low", "stis", 400, 1, "general", 1e-3, fold="low"),
         Recipe("stis-high", "stis", 400, 1, "general", 1e-3, fold="high"),
         *(
             Recipe(f"plain-{seed}", "plain", COMPARED_STEPS, seed, f"first-{seed}")
-            for seed in SEEDS
+            for seed in MEMBERS
         ),
         *(Recipe(f"vi-{seed}", "vi", COMPARED_STEPS, seed, f"first-{seed}") for seed in SEEDS),
         Recipe("dropout-1", "dropout", COMPARED_STEPS, 1, "first-1"),
@@ -75,7 +76,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "cosmicrays-unet": ("general",),
     "cosmicrays-stis": ("stis",),
     "cosmicrays-vi": ("vi-1",),
-    "cosmicrays-ensemble": ("plain-0", "plain-1", "plain-2"),
+    "cosmicrays-ensemble": tuple(f"plain-{seed}" for seed in MEMBERS),
 }
 STUDY = ("stis-low", "stis-high", "vi-0", "vi-2", "dropout-1")
 

@@ -31,7 +31,7 @@ from engine.cosmicrays.holdouts import (
 )
 from engine.cosmicrays.intervals import RecallCurve, recall_differences, recall_intervals
 from engine.cosmicrays.lacosmic import lacosmic_mask
-from engine.cosmicrays.making import seen_by_the_other_fold
+from engine.cosmicrays.making import halves, seen_by_the_other_fold
 from engine.cosmicrays.restoration import fill_errors
 from engine.cosmicrays.stis import STIS_PAIR
 from engine.errors import ModelError
@@ -42,12 +42,14 @@ from jobs.bench.cosmicrays_nets import (
     Contender,
     deepcr_contender,
     fold_nets,
+    never_seen_contenders,
     shipped_contenders,
     stis_contenders,
 )
 from jobs.bench.result import write_result
 
 SAMPLES = 16
+THREADS = 2
 SIGMA_CLIPS = (3.5, 4.5, 6.0, 10.0, 20.0, 40.0)
 MASKED_ABOVE = 0.5
 NEAR_CORE_PX = 2
@@ -65,6 +67,7 @@ NOTES = (
 )
 
 Sets = dict[str, list[LabelledFrame]]
+Maps = dict[str, dict[str, Pixels]]
 
 
 def bench_cosmicrays(
@@ -81,11 +84,11 @@ def bench_cosmicrays(
     `data` is the folder of real images; without it only simulated hold-outs are measured. What
     lacks its weights or its package is left out, and named so.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     real = data / "cosmicrays" if data is not None else None
     missing: dict[str, str] = {}
     contenders = shipped_contenders(folder, samples, seed)
-    foreign = stis_contenders(folder)
+    foreign, strangers = stis_contenders(folder), never_seen_contenders(folder)
     try:
         contenders.append(deepcr_contender())
     except ModelError as error:
@@ -93,15 +96,19 @@ def bench_cosmicrays(
     sets = _held_out(real)
     figures: dict[str, Any] = {"not_measured": missing, "inpainting": {}}
     judged: dict[str, dict[str, Judged]] = {}
+    maps: dict[str, Maps] = {}
     for dataset, frames in sets.items():
-        fit = contenders if dataset == "stis_pair" else [*contenders, *foreign]
-        judged[dataset], figures[dataset] = _measured_all(fit, frames)
+        fit = [*contenders, *(strangers if dataset == "stis_pair" else foreign)]
+        judged[dataset], figures[dataset], maps[dataset] = _measured_all(fit, frames)
         figures[dataset]["lacosmic"] = _lacosmic_figures(frames)
         if dataset in ("holdout-cr", "stis_pair"):
-            figures["inpainting"][dataset] = fill_errors(frames)
+            try:
+                figures["inpainting"][dataset] = fill_errors(frames)
+            except ModelError as error:
+                missing["inpainting"] = str(error)
     if real is not None:
         try:
-            _add_folds(figures, judged["stis_pair"], folder, real)
+            _add_folds(figures, judged, maps["stis_pair"], sets["stis_pair"], folder, real)
             figures["doubt"] = _doubt(folder, real, sets, samples, seed)
             figures["default"] = figures["doubt"]["default"]
         except ModelError as error:
@@ -131,25 +138,25 @@ def _held_out(real: Path | None) -> Sets:
 
 def _measured_all(
     contenders: Iterable[Contender], frames: Sequence[LabelledFrame]
-) -> tuple[dict[str, Judged], dict[str, Any]]:
-    judged, figures = {}, {}
+) -> tuple[dict[str, Judged], dict[str, Any], Maps]:
+    judged, figures, kept = {}, {}, {}
     for one in contenders:
         started = time.process_time()
         maps = [one.detect(frame) for frame in frames]
         cpu_s = time.process_time() - started
-        judged[one.name] = _of_maps(maps, frames)
+        kept[one.name] = {frame.name: p for frame, p in zip(frames, maps, strict=True)}
+        judged[one.name] = _of_maps(kept[one.name], frames)
         megapixels = sum(frame.pixels.size for frame in frames) / 1e6
         figures[one.name] = {
             **_figures(judged[one.name]),
             **_core_figures(maps, frames),
             "cpu_s_per_megapixel": cpu_s / megapixels,
         }
-    return judged, figures
+    return judged, figures, kept
 
 
-def _of_maps(maps: Sequence[Pixels], frames: Sequence[LabelledFrame]) -> Judged:
-    by_name = {frame.name: one for frame, one in zip(frames, maps, strict=True)}
-    return judge(lambda frame: by_name[frame.name], frames)
+def _of_maps(maps: dict[str, Pixels], frames: Sequence[LabelledFrame]) -> Judged:
+    return judge(lambda frame: maps[frame.name], frames)
 
 
 def _figures(judged: Judged) -> dict[str, Any]:
@@ -191,13 +198,36 @@ def _core_figures(maps: Sequence[Pixels], frames: Sequence[LabelledFrame]) -> di
 
 
 def _add_folds(
-    figures: dict[str, Any], judged: dict[str, Judged], folder: Path, real: Path
+    figures: dict[str, Any],
+    judged: dict[str, dict[str, Judged]],
+    maps: Maps,
+    frames: Sequence[LabelledFrame],
+    folder: Path,
+    real: Path,
 ) -> None:
-    """Setting (a): each half of the rows by the network that was trained on the other half."""
+    """Setting (a): each half of the rows by the network that was trained on the other half.
+
+    Two networks are two scales of probability: "stis_pair" pools both under one threshold a
+    frame, "stis_pair_by_fold" gives every detector one a fold, and is the mean over four halves.
+    """
     nets = fold_nets(folder)
+    by_fold = {name: _joined(*halves(frames, one)) for name, one in maps.items()}
     for name, views in (("folds", 1), (f"folds_{ALL_VIEWS}_views", ALL_VIEWS)):
-        judged[name] = seen_by_the_other_fold(nets, real, views=views).judged
-        figures["stis_pair"][name] = _figures(judged[name])
+        folds = seen_by_the_other_fold(nets, real, views=views)
+        judged["stis_pair"][name] = folds.judged
+        figures["stis_pair"][name] = _figures(folds.judged)
+        by_fold[name] = _joined(*folds.parts)
+    judged["stis_pair_by_fold"] = by_fold
+    figures["stis_pair_by_fold"] = {name: _figures(one) for name, one in by_fold.items()}
+
+
+def _joined(low: Judged, high: Judged) -> Judged:
+    return Judged(
+        "stis_pair_by_fold",
+        low.probability + high.probability,
+        low.truth + high.truth,
+        low.block + high.block,
+    )
 
 
 def _doubt(folder: Path, real: Path, sets: Sets, samples: int, seed: int) -> dict[str, Any]:

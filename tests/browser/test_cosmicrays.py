@@ -94,7 +94,7 @@ def test_all_panels_keep_one_view_when_the_mask_changes(page: Page, filled: Serv
     assert moved is not None
     assert float(moved) > SIDE / 2
     revision = viewer.get_attribute("data-revision")
-    page.get_by_role("slider", name="Threshold").press("ArrowLeft")
+    page.get_by_role("slider", name="Threshold").press("End")
     expect(viewer).not_to_have_attribute("data-revision", str(revision), timeout=PATIENCE_MS)
     expect(viewer).to_have_attribute("data-zoom", "1.50")
     expect(viewer).to_have_attribute("data-x", moved)
@@ -141,9 +141,10 @@ def test_a_box_is_drawn_and_becomes_a_cosmic_ray(page: Page, filled: Served) -> 
     page.mouse.move(*last, steps=6)
     page.mouse.up()
     expect(page.get_by_text("Chosen: rectangle of 4 x 5 pixels")).to_be_visible(timeout=PATIENCE_MS)
-    page.get_by_role("button", name="Cosmic ray Y", exact=False).last.click()
+    page.keyboard.press("y")
     until(lambda: len(filled.query(EDITS)), before + 1)
     assert filled.query(EDITS)[-1][:6] == ["add", "ann", 100, 50, 4, 5]
+    expect(page.get_by_text("1 edits hold, by ann")).to_be_visible(timeout=PATIENCE_MS)
     page.keyboard.press("z")
     until(lambda: len(filled.query(EDITS)), before + 2)
 

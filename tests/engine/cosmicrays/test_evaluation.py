@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from engine.cosmicrays.holdouts import (
     simulated_holdout,
     stis_pair,
 )
-from engine.cosmicrays.publishing import Training, publish
+from engine.cosmicrays.making import halves
+from engine.cosmicrays.publishing import NO_STIS, Training, publish
+from engine.cosmicrays.recipes import RECIPES, STUDY
 from engine.cosmicrays.restoration import fill_errors, linear_fill
 from engine.cosmicrays.tempering import choose_temperature
+from engine.cosmicrays.unet import UNet2Sigmoid
 from engine.cosmicrays.variational import UNet2SigmoidVI
-from engine.cosmicrays.weights import load_net
+from engine.cosmicrays.weights import load_members, load_net
 from engine.errors import UnreadableFile
 from engine.frame import Pixels
 from engine.metrics.calibration import tempered
@@ -125,16 +129,58 @@ def test_a_model_is_written_with_its_card(
     assert 0 < len(report["risk_coverage"]) <= 100
 
 
-def test_shipped_cards_say_what_they_were_measured_on() -> None:
-    for name in ("cosmicrays-unet", "cosmicrays-vi"):
-        card = read_card(name)
-        assert {"holdout-cr", "stis_pair"} <= set(card.metrics)
-        assert [one["dataset"] for one in card.calibration["reports"]] == [
-            "holdout-cr",
-            "stis_pair",
-        ]
-        assert "Nothing of the STIS pair" in card.data
-        assert "PROVISIONAL" not in card.data
+SHIPPED_CARDS = [f"cosmicrays-{net}" for net in ("unet", "stis", "vi", "ensemble")]
+
+
+@pytest.mark.parametrize("name", SHIPPED_CARDS)
+def test_shipped_cards_say_what_they_were_measured_on(name: str) -> None:
+    card = read_card(name)
+    assert {"holdout-cr", "stis_pair", "wfpc2", "hrc"} <= set(card.metrics)
+    reported = [one["dataset"] for one in card.calibration["reports"]]
+    assert reported == ["holdout-cr", "stis_pair"]
+    learnt = "both frames of the STIS pair" if name == "cosmicrays-stis" else NO_STIS
+    assert learnt in card.data
+    assert card.command == f"skysieve train cosmicrays --net {name.removeprefix('cosmicrays-')}"
+    assert (WEIGHTS / f"{name}.json").stat().st_size < 60_000
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_networks_of_the_study_are_what_their_recipe_makes(name: str) -> None:
+    net, card = load_net(name, WEIGHTS / "study")
+    recipe = RECIPES[name]
+    assert isinstance(net, UNet2SigmoidVI) is recipe.bayesian
+    assert card.architecture["recipe"] == asdict(recipe)
+
+
+def test_an_ensemble_is_written_with_all_its_members(
+    tmp_path: Path, plain_net: UNet2Sigmoid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "simulated_holdout", small_holdout)
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    training = Training("several", "none.", 3, 2, "skysieve train cosmicrays", "CPU", when)
+    publish((plain_net, plain_net), training, tmp_path, None)
+    members, card = load_members("several", tmp_path)
+    assert len(members) == card.architecture["members"] == card.metrics["samples"] == 2
+
+
+def test_halves_of_the_pair_have_the_rows_of_their_fold() -> None:
+    frame = LabelledFrame(
+        "pair", "one", np.zeros((1024, 8), np.float32), np.zeros((1024, 8), np.float32),
+        np.arange(1024)[:, None] % 3 == np.zeros(8), np.zeros((1024, 8), bool), 5.0,
+    )  # fmt: skip
+    ramp = np.repeat(np.arange(1024, dtype=np.float32)[:, None], 8, axis=1) / 1024
+    low, high = halves([frame], {"one": ramp})
+    assert low.probability[0].max() < 0.5 <= high.probability[0].min()
+    assert low.truth[0].sum() + high.truth[0].sum() == frame.truth.sum()
+
+
+def test_tempering_divides_logits_and_blocks_count_on() -> None:
+    judged = Judged(
+        "one", (np.full(4, 0.8, np.float32),) * 2, (np.ones(4, bool),) * 2,
+        (np.array([0, 0, 1, 1], np.int32),) * 2,
+    )  # fmt: skip
+    assert judged.tempered(2.0).probability[0][0] == pytest.approx(2 / 3)
+    assert judged.blocks().tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_linear_fill_follows_a_plane_exactly() -> None:
