@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 UNKNOWN = "–"
@@ -55,7 +56,7 @@ def literal(text: object) -> str:
     return PUNCTUATION.sub(r"\\\1", plain)
 
 
-def name_of(row: dict[str, object]) -> str:
+def name_of(row: Mapping[str, object]) -> str:
     """Name a frame or detection by its object, or by its digest where it has no name."""
     return str(row.get("object_id") or str(row["frame_digest"])[:12])
 

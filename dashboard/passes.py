@@ -73,4 +73,4 @@ def _value(tile: Tile) -> float:
 
 
 def _worth(tile: Tile) -> float:
-    return _value(tile) / max(tile["bytes"], 1)
+    return _value(tile) / max(float(tile["bytes"]), 1.0)

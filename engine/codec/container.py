@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from mmap import mmap
 
 from engine.codec.mapping import EIGHT_BIT, STORED_BYTES, SampleMapping
 from engine.errors import BitstreamError
@@ -201,7 +202,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[FileHeader, 
     return header, end + _CRC32.size
 
 
-def read_packets(data: bytes, start: int, max_payload: int) -> Iterator[Packet]:
+def read_packets(data: bytes | mmap, start: int, max_payload: int) -> Iterator[Packet]:
     """Yield every packet whose checksums hold, looking for the next sync word after damage.
 
     Payloads above `max_payload` bytes are skipped, and no more than four times the file's length

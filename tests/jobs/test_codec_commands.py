@@ -126,6 +126,31 @@ def test_another_process_writes_the_same_picture(picture: Path, tmp_path: Path):
     assert (tmp_path / "here.png").read_bytes() == (tmp_path / "there.png").read_bytes()
 
 
+def test_protected_hits_come_back_exactly(tmp_path: Path):
+    frame = simulated_frame("codec-cli", 3, size=128).frame
+    path = tmp_path / "hit.fits"
+    write_fits(path, {"SCI": frame.pixels}, header=frame.header)
+    facts = run("compress", path, "--out", tmp_path, "--bpp", 4, "--protect-hits")
+    (row,) = facts["files"]
+    assert row["hit_pixels"] > 0
+    assert row["bpp"] <= 4
+    back = run("decompress", row["file"], "--out", tmp_path / "back.fits")
+    assert back["hits_lost"] is False
+    raw, again = fits.getdata(path, "SCI"), fits.getdata(tmp_path / "back.fits", "SCI")
+    assert (raw == again).sum() >= row["hit_pixels"]
+
+
+def test_a_lossless_file_is_safe_everywhere(picture: Path, tmp_path: Path):
+    run("compress", picture, "--out", tmp_path, "--near", 2)
+    coded, safe = tmp_path / "ground.cosmic", tmp_path / "safe.fits"
+    for bound, share in ((3.0, 1.0), (1.0, 0.0)):
+        facts = run("decompress", coded, "--out", tmp_path / "b.png", "--safe-map", safe,
+                    "--error-below", bound)  # fmt: skip
+        assert facts["safe_share"] == share
+        assert fits.getdata(safe, "SAFE").mean() == share
+    refused("go together", "decompress", coded, "--out", tmp_path / "b.png", "--safe-map", safe)
+
+
 def refused(match: str, *arguments: object) -> None:
     with pytest.raises(UsageError, match=match):
         CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
@@ -144,9 +169,16 @@ def test_the_bench_writes_what_it_measures(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("jobs.bench.codec.RATES", (1.0,))
     one_each = {"simulated_ground": 1, "simulated_sky": 1}
     monkeypatch.setattr("jobs.bench.codec.FRAMES", one_each)
+    monkeypatch.setattr("jobs.bench.codec_science.SKY_FRAMES", 1)
+    monkeypatch.setattr("jobs.bench.codec.night_figures", lambda *_: {})
     out = tmp_path / "codec.json"
     bench_codec(out, data=None, seed=0, now=datetime(2026, 1, 1, tzinfo=UTC))
-    figures = json.loads(out.read_text())["figures"]["1_bpp"]
+    everything = json.loads(out.read_text())["figures"]
+    assert everything["photometry"]["lossless"]["largest_error"] == 0
+    assert everything["photometry"]["near_2"]["largest_error"] <= 2
+    assert everything["photometry"]["2_bpp_hits_protected"]["largest_error_on_hits"] == 0
+    assert everything["priority"]["simulated_ground"]["gain_over_even"] > 0
+    figures = everything["1_bpp"]
     assert set(figures) == set(one_each)
     for codecs in figures.values():
         assert set(codecs) == {"skysieve", "jpeg", "jpeg2000", "jpegxl"}
