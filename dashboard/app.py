@@ -14,9 +14,11 @@ HERE = Path(__file__).parent
 PAGES = (
     ("overview", "Overview", "home"),
     ("compression", "Compression", "compress"),
+    ("downlink", "Downlink", "satellite_alt"),
     ("cosmicrays", "Cosmic rays", "flare"),
     ("calibration", "Calibration", "balance"),
     ("anomalies", "Anomalies", "travel_explore"),
+    ("crossmatch", "Cross-match", "join"),
     ("verify", "Verify", "fact_check"),
     ("jobs", "Jobs", "schedule"),
 )

@@ -10,12 +10,14 @@ import streamlit as st
 
 from dashboard import pictures
 from dashboard.access import ask, owner
+from dashboard.evidence import show_duplicates, show_evidence, show_series
 from dashboard.figures import age, count, literal, made_by, name_of, number
 from dashboard.progress import follow
 from dashboard.states import failure
 from dashboard.tables import measured, moment, table
 from db.errors import StoreError
 from db.queries import anomalies, catalogues, compression, cosmicrays
+from db.queries import evidence as evidence_pages
 from jobs.errors import JobError
 
 Row = dict[str, Any]
@@ -46,15 +48,28 @@ def show_detection(found: Row) -> None:
         verdict_line(found)
         facts(found)
         _scores(detection_id)
+        judged = ask(evidence_pages.evidence, detection_id)
+        if judged:
+            show_evidence(found, judged)
         _labels(detection_id)
         _catalogues(found)
+    show_series(found["frame_digest"])
     _neighbours(detection_id)
+    show_duplicates(detection_id)
     _provenance(found)
 
 
 def layers(found: Row) -> None:
     """Show the cutout, and the frame it lies on through each pipeline's eyes."""
     pictures.show_cutout(found["cutout_file"], f"Cutout, {found['size_px']} px", "cutout")
+    judged = ask(evidence_pages.evidence, found["detection_id"])
+    if judged and judged["heat_map_file"]:
+        pictures.show_cutout(
+            judged["heat_map_file"],
+            "Where its patches are unlike those of simulated normals: bright is unlike. It "
+            "explains, and never ranks.",
+            "heat map of the cutout",
+        )
     coded = ask(compression.codec_run, found["frame_digest"])
     rays = ask(cosmicrays.cosmic_ray_run, found["frame_digest"])
     files = {"frame": found["preview_file"]}
@@ -178,7 +193,7 @@ def _ask_catalogues(detection_id: str, request_id: str) -> None:
 
 
 def _neighbours(detection_id: str) -> None:
-    near = ask(anomalies.neighbours, detection_id, 6)
+    near = ask(evidence_pages.similar, detection_id, 6)
     if not near:
         return
     st.markdown("**Nearest in the embedding** (cosine similarity)")

@@ -20,6 +20,7 @@ from jobs.duplicates import NearDuplicates
 from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
+from jobs.nights import conclude_night
 from jobs.plan import make_plan
 from jobs.pool import Workers
 from jobs.retention import keep_within
@@ -125,6 +126,7 @@ class Carriers:
             cycle = self._cycle_of(request, source, again)
             counts = cycle.run()
             evaluate_cycle(cycle)
+            conclude_night(cycle, rate=self.settings.false_discovery_rate)
         except Exception as error:
             cycles.finish_cycle(
                 self.store, request_id, state="failed", error=str(error), now=self.clock()

@@ -28,7 +28,7 @@ from jobs.rounds import Rounds, ask_what_is_due, services_of
 from jobs.scheduler import Schedules, check_interval
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
-from jobs.sources import open_source
+from jobs.sources import open_network, open_source
 
 log = logging.getLogger(__name__)
 EXIT_INVALIDATED = 70
@@ -77,8 +77,11 @@ class Owner:
         except BaseException:
             self._workers.close()
             raise
-        self._catalogues = catalogues(settings)
-        carriers = Carriers(self.store, self._workers, self._catalogues, settings, _now)
+        self._network = open_network(settings, self.store)
+        self._catalogues = catalogues(settings, self._network.services)
+        carriers = Carriers(
+            self.store, self._workers, self._catalogues, settings, _now, self._network
+        )
         self._dispatcher = Dispatcher(
             self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
         )
@@ -108,6 +111,7 @@ class Owner:
         self._dispatcher.stop()
         self._workers.close()
         self._dispatcher.join()
+        self._network.close()
         self.store.close()
         if current() is self:
             install(None)

@@ -57,8 +57,15 @@ class Settings(SourceSettings, CatalogueSettings):
     false_positive_rate: float = Field(0.01, gt=0, lt=1, description="of the candidate verdict")
     near_miss_rate: float = Field(0.05, gt=0, lt=1)
     aggressive_rate: float = Field(0.05, gt=0, lt=1, description="candidate rate of --aggressive")
+    false_discovery_rate: float = Field(0.1, gt=0, lt=1, description="of a night's list")
     max_detections: int = Field(64, ge=1, le=10_000, description="most sources judged on a frame")
     seed: int = Field(0, ge=0, description="seed of every random choice in the pipelines")
+
+    embedding_url: str | None = Field(
+        None, description="address of a hosted multimodal embedding endpoint; empty = off"
+    )
+    embedding_token: str | None = Field(None, description="bearer token of that endpoint")
+    embedding_dimension: int = Field(1408, ge=8, le=16_384, description="length of its vectors")
 
     notify_urls: tuple[str, ...] = Field((), description="apprise URLs")
     token: str | None = Field(None, description="API token; made at start when empty")

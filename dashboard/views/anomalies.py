@@ -9,10 +9,11 @@ import streamlit as st
 from dashboard import charts, pictures
 from dashboard.access import ask, owner
 from dashboard.detail import show_detection
+from dashboard.evidence import flare_table, show_claims
 from dashboard.figures import count, literal, name_of, number
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
-from db.queries import anomalies, catalogues, frames
+from db.queries import anomalies, catalogues, evidence, frames
 
 Row = dict[str, Any]
 PER_PAGE = 24
@@ -33,18 +34,22 @@ def show() -> None:
         empty("detections")
         return
     _totals(found)
+    show_claims()
     filters = _facets()
     page = ask(anomalies.page_of_detections, limit=PER_PAGE, cursor=_cursor(filters), **filters)
     if not page.rows:
         st.info("No detection fits these filters. Take one away.")
         return
-    gallery, as_table, distributions = st.tabs(["Gallery", "Table", "Distributions"])
+    names = ["Gallery", "Table", "Distributions", "Flares"]
+    gallery, as_table, distributions, flares = st.tabs(names)
     with gallery:
         _gallery(page.rows)
     with as_table:
         _table(page.rows)
     with distributions:
         _distributions(found)
+    with flares:
+        _flares()
     _turn(page.next)
 
 
@@ -178,6 +183,15 @@ def _distributions(found: list[Row]) -> None:
             "If every detection were normal, the bars would reach the dashed line evenly. "
             "An excess at the left is what was found.",
         )
+
+
+def _flares() -> None:
+    rows = ask(evidence.transients)
+    if not rows:
+        st.caption("No target-pixel series was read yet, or nothing in them flared up.")
+        return
+    st.caption("Groups of pixels that brightened beyond their noise for a few cadences.")
+    flare_table(rows, key="all_transients")
 
 
 def _turn(next_cursor: str | None) -> None:

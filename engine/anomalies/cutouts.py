@@ -239,7 +239,7 @@ def _vanished_cutouts(
     frame: Frame, clean: Pixels, raw: Pixels, most: int, cosmic_rays: CosmicRayResult
 ) -> tuple[Cutout, ...]:
     """Sources of the raw frame that are gone on the cleaned one, brightest first."""
-    gone = []
+    gone: list[Cutout] = []
     for cutout in _source_cutouts(frame, raw, raw, MOST_RAW_SOURCES, cosmic_rays):
         if len(gone) == most:
             break

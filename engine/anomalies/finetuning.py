@@ -138,7 +138,7 @@ def fine_tune(
     goal = torch.from_numpy(target)
     for epoch in range(1, epochs + 1):
         order = torch.from_numpy(fit)[torch.randperm(len(fit), generator=generator)]
-        for batch in order.split(BATCH):
+        for batch in torch.split(order, BATCH):
             view = int(torch.randint(8, (1,), generator=generator))
             optimiser.zero_grad()
             loss = functional.cross_entropy(tail(_turned(maps[batch], view)), goal[batch])
@@ -201,7 +201,7 @@ def _started(
     """The tail with the probe's weights in its linear layer."""
     tail = Tail(len(names))
     with torch.no_grad():
-        pooled = torch.cat([tail.pooled(part) for part in maps[fit].split(BATCH)]).numpy()
+        pooled = torch.cat([tail.pooled(part) for part in torch.split(maps[fit], BATCH)]).numpy()
     probe = fit_probe(pooled, [labels[row] for row in fit], [keys[row] for row in fit])
     standardiser = probe.head.standardiser
     kept = standardiser.scale > 0
@@ -216,7 +216,7 @@ def _started(
 
 def _logits(tail: Tail, maps: Tensor) -> NDArray[np.float64]:
     with torch.no_grad():
-        parts = [tail(part) for part in maps.split(BATCH)]
+        parts = [tail(part) for part in torch.split(maps, BATCH)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 

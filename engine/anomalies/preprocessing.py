@@ -75,7 +75,9 @@ class Preprocessing:
         shown = stretch(cutout) if self.stretch == "asinh" else zscaled(cutout)
         planes = shown[None] if shown.ndim == 2 else shown
         if self.denoise > 0:
-            planes = denoise_tv_chambolle(planes, weight=self.denoise, channel_axis=0)
+            planes = denoise_tv_chambolle(  # type: ignore[no-untyped-call]
+                planes, weight=self.denoise, channel_axis=0
+            )
         if self.clahe:
             planes = np.stack([equalize_adapthist(p, clip_limit=CLAHE_CLIP) for p in planes])
         return np.asarray(np.clip(planes, 0, 1).reshape(shown.shape), dtype=np.float32)

@@ -64,7 +64,7 @@ def measure_probe(
     """
     rows = features if isinstance(features, np.ndarray) else np.concatenate(list(features))
     test = np.array([split_of(key, calibrate=0, test=TEST) == "test" for key in keys])
-    fit = np.flatnonzero(~test)
+    fit = [int(row) for row in np.flatnonzero(~test)]
     if not test.any() or len(set(labels)) != len({labels[row] for row in fit}):
         raise CalibrationError(
             f"{len(keys)} images leave a class without images to fit or to test on: add images"

@@ -127,7 +127,7 @@ class Reference:
         self._check(features)
         if keys is not None and len(keys) != len(features):
             raise ModelError(f"one key per embedding is needed, got {len(keys)}, {len(features)}")
-        if self.partner is None or keys is None:
+        if self.partner is None or not keys:
             return self._judge(features, keys)
         fitted = np.array([half_of(key) == "fit" for key in keys], dtype=np.bool_)
         parts = []
@@ -135,7 +135,8 @@ class Reference:
             (self, np.flatnonzero(~fitted)),
             (self.partner, np.flatnonzero(fitted)),
         ):
-            parts.append((rows, judge._judge(features[rows], [keys[row] for row in rows])))
+            if len(rows):
+                parts.append((rows, judge._judge(features[rows], [keys[int(r)] for r in rows])))
         return replace(_joined(parts), search_vectors=self.projection.apply(features))
 
     def _judge(self, features: Features, keys: Sequence[str] | None) -> Judged:

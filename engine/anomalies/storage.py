@@ -159,7 +159,7 @@ def _once(arrays: Arrays) -> tuple[Arrays, dict[str, str]]:
     same: dict[str, str] = {}
     for name, value in arrays.items():
         array = np.ascontiguousarray(value)
-        content = f"{array.dtype}{array.shape}{hashlib.sha256(array).hexdigest()}"
+        content = f"{array.dtype}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
         if first.setdefault(content, name) == name:
             stored[name] = array
         else:

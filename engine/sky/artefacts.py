@@ -136,7 +136,7 @@ def draw_bleed(rng: np.random.Generator, conditions: FieldConditions) -> SkyObje
 def draw_block(rng: np.random.Generator, conditions: FieldConditions) -> SkyObject:
     """Draw what a coarse or damaged block of a transform coder decodes to: waves in a square."""
     side = float(rng.choice(BLOCK_SIDES))
-    column, row = (float(rng.integers(0, max(conditions.size // side, 1))) for _ in range(2))
+    column, row = (float(rng.integers(0, max(int(conditions.size // side), 1))) for _ in range(2))
     level = conditions.noise_e * float(rng.uniform(3, 14))
     waves = {
         f"{name}{number}": float(value)
@@ -167,7 +167,7 @@ def artefact_light(artefact: SkyObject, shape: tuple[int, int]) -> Light:
 
 def _hot_column(flaw: SkyObject, rows: Light, columns: Light) -> Light:
     has = flaw.parameters
-    return has["level_e"] * ((columns == flaw.x) & (rows >= has["first_row"])).astype(np.float64)
+    return np.asarray(has["level_e"] * ((columns == flaw.x) & (rows >= has["first_row"])))
 
 
 def _trail(flaw: SkyObject, rows: Light, columns: Light) -> Light:

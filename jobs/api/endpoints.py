@@ -12,7 +12,7 @@ from db import labels as label_log
 from db import requests as queue
 from db.catalogues import places
 from db.errors import StoreError
-from db.queries import anomalies, catalogues, frames
+from db.queries import anomalies, catalogues, evidence, frames
 from db.queries import jobs as history
 from db.queries import labels as label_pages
 from db.queries import runs as run_pages
@@ -103,6 +103,52 @@ def candidates(owner: Owner, call: Call) -> Answer:
             text=call.query.get("q"),
         )
     )
+
+
+def similar(owner: Owner, call: Call) -> Answer:
+    """Detections whose search vectors point the same way, the likest first."""
+    detection_id = _detection_id(owner, call)
+    return {"rows": evidence.similar(owner.store, detection_id, call.limit), "next": None}
+
+
+def duplicates(owner: Owner, call: Call) -> Answer:
+    """Detections whose pictures are nearly the same; ?bits= of 64 may differ in their hashes."""
+    text = call.query.get("bits", str(evidence.NEAR_BITS))
+    if not (text.isdecimal() and int(text) <= 32):
+        raise UsageError(f"bits must be a number from 0 to 32, got {text!r}")
+    detection_id = _detection_id(owner, call)
+    rows = evidence.duplicates(owner.store, detection_id, int(text), call.limit)
+    return {"rows": rows, "next": None}
+
+
+def detection_evidence(owner: Owner, call: Call) -> Answer:
+    """One detection with its evidence, its scores on every version, and contributions."""
+    detection_id = _detection_id(owner, call)
+    found = anomalies.detection(owner.store, detection_id) or {}
+    return {
+        **found,
+        "scores": anomalies.scores(owner.store, detection_id),
+        "evidence": evidence.evidence(owner.store, detection_id),
+        "versions": evidence.versions(owner.store, detection_id),
+        "version_scores": evidence.version_scores(owner.store, detection_id),
+        "contributions": evidence.contributions(owner.store, detection_id),
+    }
+
+
+def nights(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+    """The newest list of every source at its false-discovery rate, and whether drift was seen."""
+    lists = [
+        {**row, "rows": evidence.list_rows(owner.store, row["list_id"])}
+        for row in evidence.latest_lists(owner.store)
+    ]
+    return {"rows": lists, "drift": evidence.drift(owner.store), "next": None}
+
+
+def _detection_id(owner: Owner, call: Call) -> str:
+    detection_id = call.path["id"]
+    if anomalies.detection(owner.store, detection_id) is None:
+        raise NotThere(f"no detection {detection_id!r}")
+    return detection_id
 
 
 def analyze(owner: Owner, call: Call) -> Answer:

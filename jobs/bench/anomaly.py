@@ -37,7 +37,7 @@ from jobs.bench.result import write_result
 
 SECTIONS = ("ranking", "rates", "learning", "probes", "simulated", "speed")
 SIMULATED_FRAMES = 30
-RATE_FRAMES = 620
+RATE_FRAMES = 800
 CALIBRATIONS = (200, 1000)
 SIMULATED_CALIBRATION = 5000
 RATE_EMBEDDER = "morphology"
@@ -81,7 +81,7 @@ def bench_anomaly(
         name: material_of(pictures, embedder, cache, lambda text, name=name: say(f"{name}: {text}"))  # type: ignore[misc]
         for name, pictures in (sets.items() if needs_images else ())
     }
-    figures = {"embedder": embedder.name}
+    figures: dict[str, Any] = {"embedder": embedder.name}
     figures |= real_sections(sets, material, sections, seed, say)
     if "rates" in sections:
         say("rates: simulated normals")

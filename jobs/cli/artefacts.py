@@ -11,6 +11,14 @@ from jobs.cli.output import progress
 TRAINING_SEED = 1_000
 VANISHED = 4
 CLEANING_SAMPLES = 2
+HEAT_FRAMES = 20
+
+
+def headline(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that fit a screen."""
+    wanted = ("weights", "heat_map", "roc_auc", "threshold", "normals")
+    shares = {f"kept_apart_{key}": value for key, value in figures["kept_apart"].items()}
+    return {**{key: figures[key] for key in wanted}, **shares}
 
 
 def train_artefacts(frames: int, seed: int, folder: Path) -> dict[str, Any]:
@@ -76,7 +84,7 @@ def train_heat_map(frames: int, seed: int, folder: Path) -> dict[str, Any]:
     from engine.cards import ModelCard, file_digest, write_card
 
     patches = []
-    for simulated in reference_frames(frames):
+    for simulated in reference_frames(min(frames, HEAT_FRAMES)):
         flaws = FlawLight.of(simulated.truth)
         cutouts = cutouts_of(simulated.frame, cosmic_rays=cleaned_by_truth(simulated))
         normal = [cut for cut in cutouts if name_detection(cut, flaws).status == NORMAL]
@@ -93,7 +101,8 @@ def train_heat_map(frames: int, seed: int, folder: Path) -> dict[str, Any]:
         description="Which patches of a cutout are unlike those of normals: it explains, and never "
         "ranks.",
         architecture={"features": "EfficientNet-Lite0 blocks 4 and 10", "components": 60},
-        data=f"normals of {frames} simulated frames of the nights reference-000 and following",
+        data=f"normals of {min(frames, HEAT_FRAMES)} simulated frames of the nights reference-000 "
+        "and following",
         seed=seed,
         command=f"skysieve train anomaly --artefacts --frames {frames} --seed {seed}",
         device="CPU",

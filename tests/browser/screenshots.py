@@ -22,9 +22,11 @@ OUT = PROJECT / "docs" / "screenshots"
 PAGES = {
     "overview": "Overview",
     "compression": "Compression",
+    "downlink": "Downlink",
     "cosmicrays": "Cosmic rays",
     "calibration": "Calibration",
     "anomalies": "Anomalies",
+    "crossmatch": "Cross-match",
     "verify": "Verify",
     "jobs": "Jobs",
 }

@@ -13,9 +13,11 @@ pytestmark = pytest.mark.browser
 PAGES = {
     "overview": "Overview",
     "compression": "Compression",
+    "downlink": "Downlink",
     "cosmicrays": "Cosmic rays",
     "calibration": "Calibration",
     "anomalies": "Anomalies",
+    "crossmatch": "Cross-match",
     "verify": "Verify",
     "jobs": "Jobs",
 }

@@ -17,9 +17,11 @@ from tests.dashboard.fakes import FakeOwner
 TITLES = {
     "overview": "Overview",
     "compression": "Compression",
+    "downlink": "Downlink",
     "cosmicrays": "Cosmic rays",
     "calibration": "Calibration",
     "anomalies": "Anomalies",
+    "crossmatch": "Cross-match",
     "verify": "Verify",
     "jobs": "Jobs",
 }

@@ -175,7 +175,10 @@ def test_an_image_beyond_the_limit_fails_before_it_is_read(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("specification", "complaint"),
     [
-        ("", "expected one of apod:..., folder:..., galaxyzoo:..., sdss:..., sim:..., skyview:..., "),
+        (
+            "",
+            "expected one of apod:..., folder:..., galaxyzoo:..., sdss:..., sim:..., skyview:..., ",
+        ),
         ("folder:", "expected one of"),
         ("ftp:host", "no source 'ftp:host'"),
         ("folder:/no/such/place", "no folder at /no/such/place"),

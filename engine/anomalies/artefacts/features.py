@@ -49,7 +49,7 @@ def feature_table(
     width = NAMES.index("width")
     stellar = max(float(np.quantile(rows[:, width], 0.2)), 0.3)
     rows[:, NAMES.index("width_over_frame")] = rows[:, width] / stellar
-    return np.nan_to_num(rows, nan=0.0, posinf=1e6, neginf=-1e6)
+    return np.asarray(np.nan_to_num(rows, nan=0.0, posinf=1e6, neginf=-1e6), dtype=np.float64)
 
 
 def _row(cutout: Cutout, smooth: Table, raw: Pixels, top: float, hits: Mask) -> list[float]:

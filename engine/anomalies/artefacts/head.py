@@ -21,7 +21,7 @@ from engine.errors import CalibrationError, ModelError
 HEAD_NAME = "anomaly-artefacts"
 FORMAT = "skysieve-artefact-head-1"
 REAL = "real"
-TREES, DEPTH, RATE, SUBSAMPLE, LEAST_LEAF = 150, 3, 0.1, 0.6, 5
+TREES, DEPTH, RATE, SUBSAMPLE, LEAST_LEAF = 150, 4, 0.1, 0.6, 5
 LEAF = -1
 
 

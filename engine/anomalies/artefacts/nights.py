@@ -160,7 +160,7 @@ def _centre_inside(cutout: Cutout, truth: Truth) -> bool:
     brightest = max(_near(cutout, truth), key=lambda thing: thing.flux_e, default=None)
     if brightest is None:
         return True
-    return -0.5 <= brightest.x <= width - 0.5 and -0.5 <= brightest.y <= height - 0.5
+    return bool(-0.5 <= brightest.x <= width - 0.5 and -0.5 <= brightest.y <= height - 0.5)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,10 @@ def night_table(
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> NightTable:
     """Detect as a run would and measure every detection's artefact features."""
-    tables, named, numbers, kept = [], [], [], []
+    tables: list[Table] = []
+    named: list[Named] = []
+    numbers: list[int] = []
+    kept: list[Cutout] = []
     for number, simulated in enumerate(frames):
         frame, found = simulated.frame, clean(simulated)
         cutouts = cutouts_of(frame, limit=limit, cosmic_rays=found, vanished=vanished)

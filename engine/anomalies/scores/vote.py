@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.anomalies.scores.base import Features, Scores, Tensors
+from engine.anomalies.scores.base import Features, FittedScorer, Scores, Tensors
 from engine.anomalies.scores.energy import Energy
 from engine.anomalies.scores.mahalanobis import Mahalanobis
 from engine.anomalies.scores.msp import MaximumSoftmax
@@ -47,12 +47,12 @@ class Vote:
 
     def score(self, features: Features) -> Scores:
         """Votes, float64 (N,)."""
-        members = (self.msp, self.energy, self.mahalanobis)
+        members: tuple[FittedScorer, ...] = (self.msp, self.energy, self.mahalanobis)
         above = [
             member.score(features).astype(np.float32) > threshold
             for member, threshold in zip(members, self.thresholds, strict=True)
         ]
-        return np.sum(above, axis=0).astype(np.float64)
+        return np.asarray(np.sum(above, axis=0), dtype=np.float64)
 
     def tensors(self) -> Tensors:
         """The members' tensors, and the thresholds."""

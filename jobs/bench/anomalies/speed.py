@@ -24,13 +24,15 @@ def speed(seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     try:
         torch.manual_seed(seed)
-        model = ViTModel(ViTConfig(), add_pooling_layer=False).eval()
+        model: Any = ViTModel(ViTConfig(), add_pooling_layer=False)
+        model.eval()
         image = np.random.default_rng(seed).uniform(size=(1, 3, 224, 224)).astype(np.float32)
         pixels = torch.from_numpy(image) * 2 - 1
 
         def plain() -> np.ndarray:
             with torch.inference_mode():
-                return model(pixel_values=pixels).last_hidden_state[:, 0].numpy()
+                hidden = model(pixel_values=pixels).last_hidden_state[:, 0]
+            return np.asarray(hidden.numpy())
 
         with tempfile.TemporaryDirectory() as folder:
             model.save_pretrained(folder)
