@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from engine.anomalies.policy import AnomalyPolicy
 from engine.cards import WEIGHTS, ModelCard, read_card
 from engine.codec.policy import CodecPolicy
+from engine.cosmicrays.choices import fitting_views
 from engine.cosmicrays.policy import CosmicRayPolicy
 from engine.policy import Policy
 from jobs.settings import Settings
@@ -60,7 +61,7 @@ def make_plan(settings: Settings, source: str, *, aggressive: bool = False) -> P
                 method=settings.cosmic_ray_method,
                 samples=settings.cosmic_ray_samples,
                 threshold=settings.cosmic_ray_threshold,
-                views=settings.cosmic_ray_views,
+                views=settings.cosmic_ray_views or fitting_views(settings.cosmic_ray_method),
                 fill=settings.cosmic_ray_fill,
                 seed=settings.seed,
             ),

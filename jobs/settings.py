@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from engine.cosmicrays.choices import DEFAULT_FILL, FillName, NetMethod
+from engine.cosmicrays.choices import DEFAULT_FILL, DEFAULT_METHOD, FillName, NetMethod
 from jobs.catalogue_settings import CatalogueSettings
 from jobs.errors import SettingsError
 from jobs.source_settings import SourceSettings
@@ -49,9 +49,11 @@ class Settings(SourceSettings, CatalogueSettings):
 
     codec_bpp: float = Field(0.5, gt=0, le=16, description="codec rate, in bits per pixel")
     codec_samples: int = Field(8, ge=2, le=256, description="Monte-Carlo-dropout passes")
-    cosmic_ray_method: NetMethod = "vi"
+    cosmic_ray_method: NetMethod = DEFAULT_METHOD
     cosmic_ray_samples: int = Field(8, ge=1, le=256, description="weight draws of the vi net")
-    cosmic_ray_views: Literal[1, 8] = Field(1, description="8: mean over flips and quarter turns")
+    cosmic_ray_views: Literal[1, 8] | None = Field(
+        None, description="8: mean over flips and quarter turns; empty: 8 for one net, else 1"
+    )
     cosmic_ray_fill: FillName = Field(DEFAULT_FILL, description="what replaces masked pixels")
     cosmic_ray_threshold: float = Field(0.5, gt=0, lt=1)
     false_positive_rate: float = Field(0.01, gt=0, lt=1, description="of the candidate verdict")

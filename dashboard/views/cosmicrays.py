@@ -27,8 +27,12 @@ from engine.stretch import Method
 Row = dict[str, Any]
 VIEWER = "frame_viewer"
 METHODS = {
-    "vi": "variational net, several weight draws",
+    "unet_8_views": "plain net, mean over eight flips and quarter turns",
     "unet": "plain net, one pass",
+    "vi": "variational net, several weight draws",
+    "stis_8_views": "net fitted to the STIS CCD, mean over eight flips and quarter turns",
+    "stis": "net fitted to the STIS CCD, one pass",
+    "ensemble": "ensemble of plain nets",
 }
 STRETCHES = [name for name in get_args(Method) if name != "linear"]
 FLAGGED, ADDED, REMOVED = (230, 159, 0, 255), (0, 158, 115, 255), (204, 121, 167, 255)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
 from engine.cosmicrays.choices import (
+    ALL_VIEWS,
     DEFAULT_FILL,
+    DEFAULT_METHOD,
     FILLS,
     PRECISIONS,
     VIEW_COUNTS,
@@ -48,11 +50,11 @@ class CosmicRayPolicy(Policy):
 
     pipeline: ClassVar[str] = "cosmicrays"
 
-    method: NetMethod = "vi"
+    method: NetMethod = DEFAULT_METHOD
     samples: int = 8
     threshold: float = 0.5
     seed: int = 0
-    views: int = 1
+    views: int = ALL_VIEWS
     precision: Precision = "float32"
     fill: FillName = DEFAULT_FILL
     miss_rate: float | None = None

@@ -229,7 +229,9 @@ def _bfloat16_accuracy(pixels: Pixels) -> dict[str, Any]:
     from engine.cosmicrays.policy import CosmicRayPolicy
     from engine.cosmicrays.scaling import NoiseScale
 
-    nets = CosmicRayPipeline(CosmicRayPolicy(method="unet")).passes(np.random.default_rng(0))
+    nets = CosmicRayPipeline(CosmicRayPolicy(method="unet", views=1)).passes(
+        np.random.default_rng(0)
+    )
     scaled = NoiseScale.of(pixels).apply(pixels)
     exact = evidence_maps(nets, scaled).probability
     rough = evidence_maps(nets, scaled, precision="bfloat16").probability

@@ -35,7 +35,7 @@ def train_artefacts(frames: int, seed: int, folder: Path) -> dict[str, Any]:
     from engine.cosmicrays.pipeline import CosmicRayPipeline
     from engine.cosmicrays.policy import CosmicRayPolicy
 
-    cosmic_rays = CosmicRayPipeline(CosmicRayPolicy(samples=CLEANING_SAMPLES))
+    cosmic_rays = CosmicRayPipeline(CosmicRayPolicy(method="vi", views=1, samples=CLEANING_SAMPLES))
 
     def say(number: int) -> None:
         if number % 20 == 0:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from engine.cosmicrays.choices import DEFAULT_FILL, FillName, Precision
+from engine.cosmicrays.choices import DEFAULT_FILL, FillName, Precision, fitting_views
 from jobs.cli.output import AsJson, report
 from jobs.errors import UsageError
 
@@ -40,9 +40,12 @@ class CleanChoices:
 def clean(
     file: Annotated[Path, typer.Argument(help="FITS file; every chip in it is cleaned.")],
     out: Annotated[Path, typer.Option(help="FITS file to write.")],
-    method: Annotated[Method, typer.Option(help="deepcr needs the package deepCR.")] = "vi",
+    method: Annotated[Method, typer.Option(help="deepcr needs the package deepCR.")] = "unet",
     samples: Annotated[int, typer.Option(min=1, help="Weight samples of the method vi.")] = 16,
-    views: Annotated[int, typer.Option(help="1, or 8: the mean over all flips and turns.")] = 1,
+    views: Annotated[
+        int | None,
+        typer.Option(help="1, or 8: the mean over all flips and turns; 8 for one net, else 1."),
+    ] = None,
     threshold: Annotated[
         float, typer.Option(min=0.0, max=0.999999, help="Probability above which to mask.")
     ] = 0.5,
@@ -69,7 +72,15 @@ def clean(
     if out.resolve() == file.resolve():
         raise UsageError(f"{out} is the input itself: choose another --out")
     choices = CleanChoices(
-        method, samples, views, threshold, miss_rate, fill, precision, model, seed
+        method,
+        samples,
+        views or fitting_views(method),
+        threshold,
+        miss_rate,
+        fill,
+        precision,
+        model,
+        seed,
     )
     prepare, digest = _prepared(choices)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,7 @@ def write(path: Path, *units: fits.ImageHDU, primary: fits.PrimaryHDU | None = N
 @pytest.mark.parametrize("method", ["unet", "vi"])
 def test_bands_do_not_show(sky: np.ndarray, tmp_path: Path, method: str) -> None:
     path = write(tmp_path / "in.fits", fits.ImageHDU(sky, name="SCI"))
-    pipeline = CosmicRayPipeline(CosmicRayPolicy(method=method, samples=3))  # type: ignore[arg-type]
+    pipeline = CosmicRayPipeline(CosmicRayPolicy(method=method, views=1, samples=3))  # type: ignore[arg-type]
     planes = {}
     for name, band_pixels in (("whole", 2**24), ("bands", 1)):
         with open_chips(path) as opened, products_file(tmp_path / name) as out:
@@ -182,7 +182,7 @@ import resource, sys
 from pathlib import Path
 from jobs.cli.cleaning import clean
 
-clean(Path(sys.argv[1]), Path(sys.argv[2]), method="unet", fill="smooth", as_json=True)
+clean(Path(sys.argv[1]), Path(sys.argv[2]), method="unet", views=1, fill="smooth", as_json=True)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
 """
 
