@@ -63,6 +63,7 @@ def test_realised_rates_are_kept_and_the_in_sample_rule_is_not() -> None:
     assert realised_rates(held_out[:100], fitted, 1000, RNG) is None
 
 
+@pytest.mark.slow
 def test_false_discoveries_are_kept_and_contamination_costs_power_only() -> None:
     figures = nights(RNG.normal(size=1200), RNG.normal(5, 1, size=200), 1000, RNG)
     assert figures is not None

@@ -81,6 +81,7 @@ def test_vim_by_its_definition() -> None:
     assert_allclose(scorer.score(NEW), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_isolation_forest_is_scikit_learns() -> None:
     scorer = IsolationForest.fit(FIT)
     scale = FIT.std(axis=0, dtype=np.float64)
@@ -157,6 +158,7 @@ def test_a_scorer_comes_back_from_its_tensors(scorer: FittedScorer) -> None:
     assert_allclose(again.score(NEW), scorer.score(NEW), rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit", [PcaReconstruction.fit, IsolationForest.fit])
 def test_scores_of_z_scores_ignore_shift_and_scale_of_columns(fit) -> None:  # type: ignore[no-untyped-def]
     scale = np.array([0.5, 2, 4, 8, 1, 0.25, 2, 1, 16, 0.5], np.float32)

@@ -15,6 +15,7 @@ from engine.errors import ModelError
 IMAGES = np.random.default_rng(0).uniform(size=(3, 3, 96, 80)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_efficientnet_gives_1584_numbers_that_do_not_depend_on_the_batch() -> None:
     embedder = make_embedder("efficientnet_lite0")
     vectors = embedder.embed(IMAGES)
@@ -33,6 +34,7 @@ def test_eight_views_do_not_see_how_an_image_is_turned() -> None:
     np.testing.assert_allclose(embedder.embed(square), embedder.embed(turned), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_joined_embedders_keep_their_parts() -> None:
     joined = make_embedder("morphology+efficientnet_lite0")
     parts = [make_embedder(name) for name in ("morphology", "efficientnet_lite0")]
@@ -43,6 +45,7 @@ def test_joined_embedders_keep_their_parts() -> None:
     np.testing.assert_array_equal(vectors[:, joined.parts["deep"]], parts[1].embed(IMAGES))
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_comes_from_a_local_folder(tmp_path: Path) -> None:
     import torch
     from transformers import ViTConfig, ViTModel

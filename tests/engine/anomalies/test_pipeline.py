@@ -51,6 +51,7 @@ def test_every_detection_is_complete_and_says_why(pipeline: AnomalyPipeline) -> 
         assert detection.scores[-1].p_value == detection.p_value
 
 
+@pytest.mark.slow
 def test_the_same_frame_gives_the_same_result(pipeline: AnomalyPipeline) -> None:
     first = pipeline.run(FRAME, np.random.default_rng(1)).detections
     second = pipeline.run(FRAME, np.random.default_rng(2)).detections
@@ -79,6 +80,7 @@ def test_outside_the_domain_there_is_no_p_value_and_no_candidate(
         assert all(np.isfinite(score.raw) for score in detection.scores)
 
 
+@pytest.mark.slow
 def test_light_on_cosmic_rays_is_an_artefact(pipeline: AnomalyPipeline) -> None:
     flat = np.zeros((256, 256), np.float32)
     everywhere = np.ones((256, 256), np.bool_)
@@ -112,6 +114,7 @@ def test_a_missing_reference_is_named(tmp_path: Path) -> None:
         AnomalyPipeline(folder=tmp_path, reference_name="mine")
 
 
+@pytest.mark.slow
 def test_a_saturated_star_does_not_stall_deblending(pipeline: AnomalyPipeline) -> None:
     pixels = FRAME.pixels.copy()
     pixels[100:130, 60:90] = 60_000

@@ -77,6 +77,7 @@ def test_contributions_are_shares_of_the_combination(reference: Reference) -> No
     assert reference.judge(one_sided).contributions["knn_morphology"][0] > 0.6
 
 
+@pytest.mark.slow
 def test_no_image_is_judged_by_a_model_that_was_fitted_on_it(normals: Normals) -> None:
     both = fit_both_halves("both", replace(normals, labels=None))
     assert both.partner is not None
@@ -93,6 +94,7 @@ def test_no_image_is_judged_by_a_model_that_was_fitted_on_it(normals: Normals) -
     assert np.mean(in_sample) < np.mean(judged.raw["mahalanobis"][~fitted])
 
 
+@pytest.mark.slow
 def test_a_pair_comes_back_from_its_file(normals: Normals, tmp_path: Path) -> None:
     both = fit_both_halves("both", replace(normals, labels=None))
     both.save(tmp_path / "pair.safetensors")
@@ -150,6 +152,7 @@ def test_only_its_own_domain_is_covered(
     assert reference.covers(source, kind) is covered
 
 
+@pytest.mark.slow
 def test_a_folder_covers_itself_and_not_every_folder(normals: Normals) -> None:
     fitted = fit_reference("mine", replace(normals, domain=("folder:/a",)))
     assert fitted.covers("folder:/a", "source")
