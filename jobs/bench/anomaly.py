@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -72,7 +73,8 @@ def bench_anomaly(
 ) -> dict[str, Any]:
     """Measure `sections` on simulated nights and, with `data`, on real sets; write `out`.
 
-    `cache` is a folder that keeps embeddings from one run to the next.
+    `cache` is a folder that keeps embeddings from one run to the next. Sections that are not
+    measured now stay as they are in `out`; "runs" says when and how each was measured.
     """
     embedder = make_embedder(EIGHT_VIEWS if eight_views else DEFAULT_EMBEDDER)
     sets = datasets(data) if data is not None else {}
@@ -95,12 +97,19 @@ def bench_anomaly(
     digests = {name: content_digest(pictures) for name, pictures in sets.items()}
     digests |= {embedder.name: identity(embedder)}
     digests[DEFAULT_REFERENCE] = read_card(DEFAULT_REFERENCE).digest
-    chosen = "" if tuple(sections) == SECTIONS else f" --sections {','.join(sections)}"
+    chosen = "" if set(sections) == set(SECTIONS) else f" --sections {','.join(sections)}"
+    command = f"skysieve bench anomaly --seed {seed} --out {out}"
+    command += " --eight-views" if eight_views else ""
+    figures["runs"] = {
+        name: {"date": now.isoformat(timespec="seconds"), "command": command + chosen}
+        for name in sections
+    }
+    kept = kept_sections(out, sections)
+    figures = kept | figures | {"runs": kept.get("runs", {}) | figures["runs"]}
     write_result(
         out,
         bench="anomaly",
-        command=f"skysieve bench anomaly --seed {seed} --out {out}{chosen}"
-        + (" --eight-views" if eight_views else ""),
+        command=command if set(SECTIONS) <= set(figures) else command + chosen,
         seed=seed,
         now=now,
         digests=digests,
@@ -108,6 +117,17 @@ def bench_anomaly(
         notes=NOTES,
     )
     return figures
+
+
+def kept_sections(out: Path, measured: Sequence[str]) -> dict[str, Any]:
+    """Figures in `out` of sections that were not measured now, with the runs they come from."""
+    try:
+        figures = json.loads(out.read_text(encoding="utf-8"))["figures"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    others = [name for name in SECTIONS if name in figures and name not in measured]
+    runs = {name: run for name, run in figures.get("runs", {}).items() if name in others}
+    return {name: figures[name] for name in others} | ({"runs": runs} if runs else {})
 
 
 def real_sections(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from jobs.bench.anomalies.pictures import Task, balanced_parts
 from jobs.bench.anomalies.ranking import Material, Recipe, choose, fold_scores, held_folds
 from jobs.bench.anomalies.rates import nights, realised_rates
+from jobs.bench.anomaly import kept_sections
 
 RNG = np.random.default_rng(0)
 KEYS = np.array([f"image-{row // 4}" for row in range(700)])
@@ -72,3 +76,14 @@ def test_false_discoveries_are_kept_and_contamination_costs_power_only() -> None
         assert clean[f"at_{rate:g}"]["false_discovery_rate"] <= rate + 0.02
         assert spoiled[f"at_{rate:g}"]["power"] < clean[f"at_{rate:g}"]["power"]
     assert clean["at_0.1"]["power"] > 0.5
+
+
+def test_sections_that_are_not_measured_anew_stay_with_their_runs(tmp_path: Path) -> None:
+    out = tmp_path / "anomaly.json"
+    assert kept_sections(out, ["speed"]) == {}
+    runs = {name: {"date": "d", "command": f"c {name}"} for name in ("ranking", "speed")}
+    figures = {"embedder": "e", "ranking": {"a": 1}, "speed": {"b": 2}, "runs": runs}
+    out.write_text(json.dumps({"figures": figures}))
+    kept = kept_sections(out, ["speed", "probes"])
+    assert kept == {"ranking": {"a": 1}, "runs": {"ranking": runs["ranking"]}}
+    assert kept_sections(out, ["ranking", "speed"]) == {}
