@@ -22,16 +22,17 @@ def begin_cycle(
     now: datetime,
     request_id: str | None = None,
     schedule_id: str | None = None,
+    policy: str | None = None,
 ) -> Cycle:
     """Begin a cycle and return it; one begun before, and interrupted, runs on under its id."""
     begun = store.move(
         """
-        INSERT INTO cycles (cycle_id, request_id, schedule_id, source, state, started_at)
-        VALUES (?, ?, ?, ?, 'running', ?)
+        INSERT INTO cycles (cycle_id, request_id, schedule_id, source, policy, state, started_at)
+        VALUES (?, ?, ?, ?, ?, 'running', ?)
         ON CONFLICT (cycle_id) DO UPDATE SET state = 'running', error = '', finished_at = NULL
         RETURNING *
         """,
-        [cycle_id, request_id, schedule_id, source, now],
+        [cycle_id, request_id, schedule_id, source, policy, now],
     )
     return begun[0]
 

@@ -14,7 +14,7 @@ from db.transfer import backup
 from jobs.alerts import announce_candidates
 from jobs.catalogues import Catalogue
 from jobs.crossref import CrossMatch, answer_request
-from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict
+from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict, told
 from jobs.dispatcher import Carrier, Request, RequestCancelled
 from jobs.duplicates import NearDuplicates
 from jobs.errors import UsageError
@@ -120,6 +120,7 @@ class Carriers:
             request_id=request_id,
             schedule_id=request["payload"].get("schedule_id"),
             source=source.name,
+            policy="aggressive" if request["payload"].get("aggressive") else "normal",
             now=self.clock(),
         )
         try:
@@ -135,6 +136,7 @@ class Carriers:
         state = "cancelled" if self._cancelled(request_id) else "done"
         cycles.update_cycle(self.store, request_id, **counts_as_dict(counts))
         cycles.finish_cycle(self.store, request_id, state=state, now=self.clock())
+        self._note(request_id, "ended", told(counts))
         if state == "cancelled":
             raise RequestCancelled(f"scan {request_id} was cancelled; what it had stored stays")
         return counts
@@ -161,7 +163,11 @@ class Carriers:
             ),
             progress=lambda done, total: queue.progress(self.store, request_id, done, total),
             cancelled=lambda: self._cancelled(request_id),
+            note=lambda kind, message: self._note(request_id, kind, message),
         )
+
+    def _note(self, cycle_id: str, kind: str, message: str) -> None:
+        cycles.add_event(self.store, cycle_id, kind, message, self.clock())
 
     def _cancelled(self, request_id: str) -> bool:
         return bool(queue.get_request(self.store, request_id)["state"] == "cancelled")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from db.errors import ConflictError, StoreError, StoreInvalidated
@@ -25,6 +25,7 @@ from jobs.sources import Item, Offer, Source, fetch, load
 from jobs.worker import lost_analysis, process
 
 Clock = Callable[[], datetime]
+STAMPED = (("frames", "stored_at"), ("runs", "finished_at"), ("detections", "detected_at"))
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Cycle:
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     progress: Callable[[int, int], None] = lambda _done, _total: None
     cancelled: Callable[[], bool] = lambda: False
+    note: Callable[[str, str], None] = lambda _kind, _message: None
 
     def run(self) -> Counts:
         """Work through the source and return the counts. A failing frame fails alone."""
@@ -89,9 +91,16 @@ class Cycle:
         if self.limit is not None:
             fresh = fresh[: max(0, self.limit - self._taken_in_before())]
         stored = (*self.again, *self._stale())
+        self.note(
+            "listed",
+            f"{self.source.name} has {len(listed)} items, {len(fresh)} of them to take in now; "
+            f"{len(stored)} stored frames are analysed anew",
+        )
         tasks = [_task(self._reanalyse, digest) for digest in stored]
         tasks += [_task(self._take_in, item) for item in fresh]
         self._work_through(tasks)
+        if recalled := self._call_back():
+            self.note("called back", f"{recalled} earlier results are in front again")
         return self._counts({(item.uri, item.fingerprint) for item in listed})
 
     def _work_through(self, tasks: list[Callable[[], None]]) -> None:
@@ -194,10 +203,12 @@ class Cycle:
     def _analysed(self, frame: Frame) -> Record:
         """What a worker made of a frame; failed runs with the reason where none could."""
         try:
-            return self.workers.run(process, frame, self.plan, self.cycle_id)
+            record = self.workers.run(process, frame, self.plan, self.cycle_id)
         except WorkerLost as error:
             lost = lost_analysis(frame.digest, self.plan, str(error))
             return record_of(frame, lost, cycle_id=self.cycle_id, now=self.clock())
+        _stamp(record, self.clock())
+        return record
 
     def _is_new(self, record: Record, frame: Frame) -> bool:
         here = any(row["frame_digest"] == frame.digest for row in record.rows.get("frames", ()))
@@ -237,6 +248,45 @@ class Cycle:
         ]
         return [row["frame_digest"] for row in self.store.rows(sql, [self.source.name, *keys])]
 
+    def _call_back(self) -> int:
+        """Put in front what was computed with this plan before and another plan hid since.
+
+        A scan with the normal policy so brings its verdicts back after an aggressive one, without
+        computing anything twice.
+        """
+        mine = " OR ".join(["(pipeline = ? AND model_digest = ? AND policy_digest = ?)"] * 3)
+        sql = (
+            "SELECT r.run_id FROM runs r WHERE r.status <> 'failed' "  # noqa: S608
+            "AND r.run_id NOT IN (SELECT run_id FROM current_runs) "
+            f"AND ({mine}) AND (list_contains(?, r.frame_digest) OR r.frame_digest IN "
+            "(SELECT frame_digest FROM intake WHERE source = ?))"
+        )
+        keys = [
+            value
+            for choice in self.plan.choices
+            for value in (choice.pipeline, choice.card.digest, choice.policy.digest)
+        ]
+        found = self.store.rows(sql, [*keys, list(self.again), self.source.name])
+        if not found:
+            return 0
+        newest = self.store.rows(
+            "SELECT greatest((SELECT max(finished_at) FROM runs), "
+            "(SELECT max(recalled_at) FROM run_recalls)) AS at"
+        )[0]["at"]
+        # A clock that was set back must not leave them behind.
+        now = max(self.clock(), newest + timedelta(microseconds=1))
+        rows = [
+            {
+                "recall_id": stable_id("recall", row["run_id"], self.cycle_id),
+                "run_id": row["run_id"],
+                "cycle_id": self.cycle_id,
+                "recalled_at": now,
+            }
+            for row in found
+        ]
+        self.store.write({"run_recalls": rows})
+        return len(rows)
+
     def _counts(self, listed: set[tuple[str, str]]) -> Counts:
         """This cycle's intake by outcome; what another took in of the same list is known."""
         others = """SELECT uri, fingerprint, count(*) AS parts FROM intake
@@ -262,6 +312,18 @@ def _task(function: Callable[[Any], None], argument: Any) -> Callable[[], None]:
     return lambda: function(argument)
 
 
+def _stamp(record: Record, now: datetime) -> None:
+    """Let the owner's clock say when: a worker's own may be another."""
+    for table, column in STAMPED:
+        for row in record.rows.get(table, ()):
+            row[column] = now
+
+
 def counts_as_dict(counts: Counts) -> dict[str, int]:
     """The counts by name, as the API and the command line show them."""
     return asdict(counts)
+
+
+def told(counts: Counts) -> str:
+    """The counts in a sentence."""
+    return ", ".join(f"{name} {value}" for name, value in asdict(counts).items())

@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,10 @@ from jobs.dispatcher import Dispatcher
 from jobs.errors import JobError, UsageError
 from jobs.intake_checks import check_upload
 from jobs.pool import Workers, open_workers
+from jobs.pulse import Pulse
 from jobs.rounds import Rounds, ask_what_is_due, services_of
-from jobs.scheduler import Schedules, check_interval
+from jobs.schedule_checks import check_schedule
+from jobs.scheduler import Clock, Schedules, system_clock
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
 from jobs.sources import open_network, open_source
@@ -65,36 +66,44 @@ def start(settings: Settings, *, takes_turns: bool = True) -> Owner:
 class Owner:
     """What pages and the HTTP API are given; every write goes through here."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock = system_clock, workers: Workers | None = None
+    ) -> None:
         self.settings = settings
-        self.started_at = _now()
+        self.clock = clock
+        self.started_at = clock()
+        self.owner_id = uuid.uuid4().hex
         self.token = settings.token or uuid.uuid4().hex
-        self._workers: Workers = open_workers(
+        self._workers: Workers = workers or open_workers(
             settings.workers, settings.frame_timeout_s, settings.cluster
         )
         try:
-            self.store = Store.open(settings.home, memory_limit=settings.memory_limit)
+            self.store = Store.open(settings.home, memory_limit=settings.memory_limit, now=clock)
         except BaseException:
             self._workers.close()
             raise
         self._network = open_network(settings, self.store)
         self._catalogues = catalogues(settings, self._network.services)
         carriers = Carriers(
-            self.store, self._workers, self._catalogues, settings, _now, self._network
+            self.store, self._workers, self._catalogues, settings, clock, self._network
         )
+        by_kind = carriers.by_kind()
+        self._kinds = frozenset(by_kind)
         self._dispatcher = Dispatcher(
-            self.store, carriers.by_kind(), clock=_now, on_invalidated=self._store_invalidated
+            self.store, by_kind, clock=clock, on_invalidated=self._store_invalidated
         )
-        self._schedules = Schedules(self.store, self._enqueue_scheduled)
+        self._schedules = Schedules(self.store, self._enqueue_scheduled, clock)
         self._rounds = Rounds(settings.catalogue_ask_every_s, self.ask_open_crossrefs)
+        self._pulse = Pulse(self.store, self.owner_id, clock, self._clock_jumped)
         self._close_lock = threading.Lock()
         self._closed = False
 
     def start(self, *, takes_turns: bool = True) -> None:
         """Take up interrupted work and begin the schedules."""
-        schedules_from(self.settings, self.store, _now())
-        cycles.close_interrupted(self.store, _now())
-        configure_services(self.store, services_of(self._catalogues), _now())
+        self._pulse.start()
+        schedules_from(self.settings, self.store, self.clock())
+        cycles.close_interrupted(self.store, self.clock())
+        configure_services(self.store, services_of(self._catalogues), self.clock())
         self._dispatcher.start()
         if takes_turns:
             self._schedules.start()
@@ -108,6 +117,7 @@ class Owner:
             self._closed = True
         self._schedules.close()
         self._rounds.close()
+        self._pulse.close()
         self._dispatcher.stop()
         self._workers.close()
         self._dispatcher.join()
@@ -130,8 +140,9 @@ class Owner:
         """Ask for something to be done; the same request_id asks once."""
         self._check(kind, payload)
         row = queue.enqueue(
-            self.store, kind, dict(payload), request_id=request_id, asked_by=asked_by, now=_now()
-        )
+            self.store, kind, dict(payload), request_id=request_id, asked_by=asked_by,
+            now=self.clock(),
+        )  # fmt: skip
         self._dispatcher.wake()
         return row
 
@@ -143,7 +154,7 @@ class Owner:
 
     def cancel(self, request_id: str) -> dict[str, Any]:
         """Take a request back; what it has stored stays. Raises StoreError if unknown."""
-        return queue.cancel(self.store, request_id, _now())
+        return queue.cancel(self.store, request_id, self.clock())
 
     def label(
         self,
@@ -158,13 +169,13 @@ class Owner:
         """Write a person's label; the same label_id is written once."""
         labels.add_label(
             self.store, label_id=label_id, detection_id=detection_id, label=label,
-            labeller=labeller, comment=comment, seconds=seconds, now=_now(),
+            labeller=labeller, comment=comment, seconds=seconds, now=self.clock(),
         )  # fmt: skip
 
     def undo(self, undoes: str, labeller: str, *, label_id: str) -> None:
         """Take a label back by a further row."""
         labels.undo_label(
-            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=_now()
+            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=self.clock()
         )
 
     def edit_mask(
@@ -181,17 +192,17 @@ class Owner:
         """Write what a person said about pixels; the same edit_id is written once."""
         mask_edits.add_edit(
             self.store, edit_id=edit_id, frame_digest=frame_digest, action=action, region=region,
-            editor=editor, run_id=run_id, threshold=threshold, now=_now(),
+            editor=editor, run_id=run_id, threshold=threshold, now=self.clock(),
         )  # fmt: skip
 
     def describe_mask_edit(self, document: Mapping[str, Any], *, edit_id: str) -> dict[str, Any]:
         """Write the mask edit that a script describes; returns its row."""
-        return masks.edit_from(self.store, document, edit_id=edit_id, now=_now())
+        return masks.edit_from(self.store, document, edit_id=edit_id, now=self.clock())
 
     def undo_mask_edit(self, undoes: str, editor: str, *, edit_id: str) -> dict[str, Any]:
         """Take a mask edit back by a further row, which is returned."""
         return mask_edits.undo_edit(
-            self.store, edit_id=edit_id, undoes=undoes, editor=editor, now=_now()
+            self.store, edit_id=edit_id, undoes=undoes, editor=editor, now=self.clock()
         )
 
     def schedules(self) -> list[dict[str, Any]]:
@@ -202,40 +213,52 @@ class Owner:
             for row in schedules.list_schedules(self.store)
         ]
 
-    def add_schedule(self, source: str, every_s: float, limit: int | None = None) -> str:
-        """Scan `source` every `every_s` seconds from now on; returns the schedule's id."""
-        open_source(source, max_pixels=self.settings.max_pixels)
-        check_interval(every_s)
-        schedule_id = uuid.uuid4().hex
-        schedules.put_schedule(
-            self.store, schedule_id=schedule_id, source=source, every_s=every_s,
-            frame_limit=limit, paused=False, now=_now(),
-        )  # fmt: skip
-        self._schedules.refresh()
-        return schedule_id
+    def add_schedule(
+        self,
+        source: str,
+        every_s: float | None = None,
+        limit: int | None = None,
+        *,
+        cron: str | None = None,
+        kind: str = "scan",
+        policy: str = "normal",
+        choice: str = "fixed",
+    ) -> str:
+        """Ask for `kind` on `source` in this rhythm from now on; returns the schedule's id."""
+        row = {
+            "source": source, "every_s": every_s, "cron": cron, "frame_limit": limit,
+            "kind": kind, "policy": policy, "choice": choice, "paused": False,
+        }  # fmt: skip
+        return self._put_schedule(uuid.uuid4().hex, row)
 
     def change_schedule(
         self,
         schedule_id: str,
         *,
         every_s: float | None = None,
+        cron: str | None = None,
         paused: bool | None = None,
         limit: int | None = None,
+        policy: str | None = None,
+        choice: str | None = None,
     ) -> None:
         """Change what is given, keep the rest. Raises UsageError when there is no such schedule."""
         row = self._schedule(schedule_id)
-        if every_s is not None:
-            check_interval(every_s)
+        if every_s is not None or cron is not None:
+            row |= {"every_s": every_s, "cron": cron}
+        given = {"paused": paused, "frame_limit": limit, "policy": policy, "choice": choice}
+        row |= {name: value for name, value in given.items() if value is not None}
+        self._put_schedule(schedule_id, row)
+
+    def _put_schedule(self, schedule_id: str, row: dict[str, Any]) -> str:
+        check_schedule(row, lambda source: self._check("scan", {"source": source}))
+        columns = ("source", "every_s", "cron", "frame_limit", "paused", "kind", "policy", "choice")
         schedules.put_schedule(
-            self.store,
-            schedule_id=schedule_id,
-            source=row["source"],
-            every_s=row["every_s"] if every_s is None else every_s,
-            frame_limit=row["frame_limit"] if limit is None else limit,
-            paused=row["paused"] if paused is None else paused,
-            now=_now(),
-        )
+            self.store, schedule_id=schedule_id, now=self.clock(),
+            **{name: row[name] for name in columns},
+        )  # fmt: skip
         self._schedules.refresh()
+        return schedule_id
 
     def remove_schedule(self, schedule_id: str) -> None:
         """Forget a schedule; its cycles stay in the history."""
@@ -265,6 +288,7 @@ class Owner:
             "status": "ok",
             "pid": os.getpid(),
             "started_at": self.started_at.isoformat(),
+            "beat_at": self._pulse.beat_at.isoformat(),
             "home": str(self.settings.home),
             **counts,
         }
@@ -273,7 +297,7 @@ class Owner:
         """Refuse at the door what cannot be carried out."""
         if kind == "scan":
             open_source(str(payload.get("source", "")), max_pixels=self.settings.max_pixels)
-        elif kind not in ("upload", "analyze", "crossref", "backup"):
+        elif kind not in self._kinds:
             raise UsageError(f"no request of kind {kind!r}")
 
     def _schedule(self, schedule_id: str) -> dict[str, Any]:
@@ -289,7 +313,11 @@ class Owner:
             self.enqueue(kind, payload, request_id=request_id, asked_by=asked_by)
         except JobError as error:
             message = f"scheduled {kind} of {payload.get('source')}: {error}"
-            cycles.add_event(self.store, None, "schedule", message, _now())
+            cycles.add_event(self.store, None, "schedule", message, self.clock())
+
+    def _clock_jumped(self) -> None:
+        """The clock was set: the schedules' next turns are reckoned anew."""
+        self._schedules.refresh()
 
     def _store_invalidated(self) -> None:
         """DuckDB gave the instance up (a full disk): once it is reopened, twice we end."""
@@ -299,7 +327,3 @@ class Owner:
             log.critical("the store cannot be used any more, so its owner ends: %s", error)
             os._exit(EXIT_INVALIDATED)
         log.error("the store was invalidated and opened again")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -9,7 +9,7 @@ from db import schedules
 from db.store import Store
 from jobs.errors import SettingsError
 from jobs.ids import stable_id
-from jobs.scheduler import check_interval
+from jobs.rhythm import check_interval
 from jobs.settings import Settings
 from jobs.sources import open_source
 

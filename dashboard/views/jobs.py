@@ -8,14 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts
 from dashboard.access import ask, owner
-from dashboard.figures import age, count, literal, name_of
+from dashboard.cycle_history import show_cycles, show_yields
+from dashboard.figures import age, literal, name_of
 from dashboard.progress import show_request
+from dashboard.schedule_editing import show_schedules
 from dashboard.source_health import show_sources
-from dashboard.states import DEMO, empty, failure
+from dashboard.states import DEMO, failure
 from dashboard.tables import moment, table
 from db.errors import StoreError
+from db.heartbeats import last_heartbeat
 from db.queries import jobs, runs
 from jobs.errors import JobError
 
@@ -27,17 +29,28 @@ def show() -> None:
     st.title("Jobs")
     owner()
     _say_error()
+    _pulse()
     live, new = st.columns(2, gap="large")
     with live:
         st.subheader("Now")
         st.fragment(_now, run_every=1)()
     with new:
         _new_scan()
-    _schedules()
+    show_schedules(_try)
     show_sources()
-    _cycles()
+    show_yields()
+    show_cycles()
     _failures()
     _models()
+
+
+def _pulse() -> None:
+    row = ask(last_heartbeat)
+    if row is not None:
+        st.caption(
+            f"The owner (process {row['pid']}) has run since {row['started_at']:%Y-%m-%d %H:%M:%S} "
+            f"UTC; its heart beat {age(row['beat_at'])}."
+        )
 
 
 def _now() -> None:
@@ -74,8 +87,9 @@ def _new_scan() -> None:
         left, middle, right = st.columns(3, vertical_alignment="bottom")
         limit = left.number_input("At most, items", 1, 100_000, 20, key="scan_limit")
         every = middle.number_input(
-            "Repeat every, minutes", 0, 10_080, 0, key="scan_every", help="0 scans once."
-        )
+            "Repeat every, minutes", 0, 10_080, 0, key="scan_every",
+            help="0 scans once; more rhythms are under Schedules.",
+        )  # fmt: skip
         aggressive = right.checkbox(
             "More candidates",
             key="scan_aggressive",
@@ -85,78 +99,12 @@ def _new_scan() -> None:
     if not sent:
         return
     if every:
-        _try(lambda: owner().add_schedule(source, 60.0 * every, int(limit)))
+        policy = "aggressive" if aggressive else "normal"
+        _try(lambda: owner().add_schedule(source, 60.0 * every, int(limit), policy=policy))
     payload = {"source": source, "limit": int(limit), "aggressive": aggressive}
     request_id = uuid.uuid4().hex
     _try(lambda: owner().enqueue("scan", payload, request_id=request_id, asked_by="dashboard"))
     st.rerun()
-
-
-def _schedules() -> None:
-    rows = ask(jobs.schedules)
-    if not rows:
-        return
-    st.subheader("Schedules")
-    turns = {row["schedule_id"]: row.get("next_turn") for row in owner().schedules()}
-    for row in rows:
-        schedule_id, paused = row["schedule_id"], row["paused"]
-        st.session_state.setdefault(f"now_{schedule_id}", uuid.uuid4().hex)
-        text, run_now, pause = st.columns([6, 1, 1], vertical_alignment="center")
-        turn = turns.get(schedule_id)
-        following = "paused" if paused else f"next {turn:%H:%M:%S} UTC" if turn else "waiting"
-        text.markdown(
-            f"**{literal(row['source'])}** every {row['every_s'] / 60:g} min, at most "
-            f"{count(row['frame_limit'])} items; {following}; last started "
-            f"{age(row['last_started_at'])} ({row['last_state'] or 'never ran'}), "
-            f"{count(row['cycles'])} cycles"
-        )
-        run_now.button("Run now", key=f"run_{schedule_id}", on_click=_run_now, args=(schedule_id,))
-        pause.button(
-            "Resume" if paused else "Pause",
-            key=f"pause_{schedule_id}",
-            on_click=_pause,
-            args=(schedule_id, not paused),
-        )
-
-
-def _cycles() -> None:
-    st.subheader("History")
-    cycles = ask(jobs.page_of_cycles, limit=100).rows
-    if not cycles:
-        empty("cycles", "A cycle is one pass over one source.")
-        return
-    stored = sum(row["stored"] for row in cycles)
-    loose = sum(1 for row in cycles if row["state"] == "done" and row["unaccounted"])
-    st.markdown(
-        f"The last **{count(len(cycles))}** cycles stored **{count(stored)}** frames. "
-        + (
-            f"**{loose}** of them do not add up: asked differs from the sum of outcomes."
-            if loose
-            else "In each that is done, asked = known + stored + duplicates + failed + ignored."
-        )
-    )
-    charts.show(charts.cycle_outcomes(cycles), "One bar a cycle; its height is what it asked for.")
-    table(
-        cycles,
-        {
-            "started_at": moment("started"),
-            "source": "source",
-            "state": "state",
-            "asked": "asked",
-            "known": "known",
-            "stored": "stored",
-            "duplicates": "duplicates",
-            "failed": "failed",
-            "ignored": "ignored",
-            "unaccounted": st.column_config.NumberColumn(
-                "unaccounted", help="asked minus the five before it: 0 once a cycle is done"
-            ),
-            "error": "error",
-            "finished_at": moment("finished"),
-        },
-        key="cycles",
-        alt="The newest cycles with their counts",
-    )
 
 
 def _failures() -> None:
@@ -207,15 +155,6 @@ def _models() -> None:
 
 def _cancel(request_id: str) -> None:
     _try(lambda: owner().cancel(request_id))
-
-
-def _run_now(schedule_id: str) -> None:
-    request_id = st.session_state.pop(f"now_{schedule_id}")
-    _try(lambda: owner().run_schedule_now(schedule_id, request_id))
-
-
-def _pause(schedule_id: str, paused: bool) -> None:
-    _try(lambda: owner().change_schedule(schedule_id, paused=paused))
 
 
 def _try(write: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.queries.paging import Page, Reads, Row, page_of, rows_to_fetch, start_of_page
+from db.queries.paging import Page, Reads, Row, only_row, page_of, rows_to_fetch, start_of_page
 
 
 def page_of_cycles(store: Reads, *, limit: int = 50, cursor: str | None = None) -> Page:
@@ -15,7 +15,8 @@ def page_of_cycles(store: Reads, *, limit: int = 50, cursor: str | None = None) 
     started_at, cycle_id = start_of_page(cursor, keys=2)
     rows = store.rows(
         """
-        SELECT *, asked - known - stored - duplicates - failed - ignored AS unaccounted
+        SELECT *, asked - known - stored - duplicates - failed - ignored AS unaccounted,
+               epoch(finished_at - started_at) AS duration_s
         FROM cycles
         WHERE $2::VARCHAR IS NULL OR (started_at, cycle_id) < ($1::TIMESTAMPTZ, $2)
         ORDER BY started_at DESC, cycle_id DESC LIMIT $3
@@ -83,4 +84,49 @@ def failed_intake(store: Reads, limit: int = 50) -> list[Row]:
         WHERE outcome = 'failed' ORDER BY seen_at DESC, intake_id LIMIT $1
         """,
         [limit],
+    )
+
+
+def cycle(store: Reads, cycle_id: str) -> Row | None:
+    """Return one cycle with how long it took in seconds, None when there is none."""
+    return only_row(
+        store.rows(
+            """
+            SELECT *, epoch(finished_at - started_at) AS duration_s,
+                   asked - known - stored - duplicates - failed - ignored AS unaccounted
+            FROM cycles WHERE cycle_id = $1
+            """,
+            [cycle_id],
+        )
+    )
+
+
+def runs_of_cycle(store: Reads, cycle_id: str) -> list[Row]:
+    """List what each pipeline did in a cycle: runs by status, and the seconds that they took."""
+    return store.rows(
+        """
+        SELECT pipeline, count(*) AS runs, count(*) FILTER (status = 'ok') AS ok,
+               count(*) FILTER (status = 'not_applicable') AS not_applicable,
+               count(*) FILTER (status = 'failed') AS failed, sum(duration_s) AS seconds,
+               sum(duration_s) / nullif(sum(sum(duration_s)) OVER (), 0) AS share
+        FROM runs WHERE cycle_id = $1 GROUP BY pipeline ORDER BY pipeline
+        """,
+        [cycle_id],
+    )
+
+
+def log_of_cycle(store: Reads, cycle_id: str) -> list[Row]:
+    """List a cycle's events and its failed items, oldest first."""
+    return store.rows(
+        """
+        SELECT happened_at, kind, message FROM run_events WHERE cycle_id = $1
+        UNION ALL
+        SELECT seen_at, 'item failed', concat_ws(' ', uri, part, reason) FROM intake
+        WHERE cycle_id = $1 AND outcome = 'failed'
+        UNION ALL
+        SELECT finished_at, pipeline || ' failed', reason FROM runs
+        WHERE cycle_id = $1 AND status = 'failed'
+        ORDER BY happened_at
+        """,
+        [cycle_id],
     )

@@ -43,6 +43,13 @@ class Call:
             raise UsageError(f"the body lacks {', '.join(missing)} as text")
         return [document[name] for name in names]
 
+    def text(self, name: str) -> str | None:
+        """An optional text of the JSON body."""
+        value = self.json().get(name)
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name} must be text, got {value!r}")
+        return value
+
     def number(self, name: str, *, low: float) -> float | None:
         """An optional number of the JSON body."""
         value = self.json().get(name)

@@ -305,21 +305,29 @@ def schedules(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
 
 
 def change_schedule(owner: Owner, call: Call) -> Answer:
-    """Add a schedule (source, every_s), or change one (schedule_id and what is to change)."""
+    """Add a schedule (source, every_s or cron), or change one (schedule_id and what is to change).
+
+    Also `limit`, `policy` (normal, aggressive), `choice` (fixed, thompson over "A | B"), `kind`.
+    """
     document = call.json()
     every_s, limit = call.number("every_s", low=1), call.count("limit")
+    named = {name: call.text(name) for name in ("cron", "policy", "choice", "kind")}
+    given = {name: value for name, value in named.items() if value is not None}
     if "schedule_id" not in document:
         (source,) = call.required("source")
-        if every_s is None:
-            raise UsageError("every_s is missing: how many seconds between two scans")
-        return {"schedule_id": owner.add_schedule(source, every_s, limit)}
+        if every_s is None and "cron" not in given:
+            raise UsageError("every_s is missing: how many seconds between two scans (or cron)")
+        return {"schedule_id": owner.add_schedule(source, every_s, limit, **given)}
     (schedule_id,) = call.required("schedule_id")
     if call.flag("remove"):
         owner.remove_schedule(schedule_id)
     elif call.flag("run_now"):
         owner.run_schedule_now(schedule_id, str(document.get("request_id") or uuid.uuid4()))
     else:
-        owner.change_schedule(schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit)
+        given.pop("kind", None)
+        owner.change_schedule(
+            schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit, **given
+        )
     return {"schedule_id": schedule_id}
 
 

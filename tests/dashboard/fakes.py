@@ -14,6 +14,7 @@ from db import requests as queue
 from db.store import Store
 from jobs.errors import UsageError
 from jobs.intake_checks import check_upload
+from jobs.schedule_checks import check_schedule
 from jobs.settings import Settings
 
 
@@ -99,31 +100,48 @@ class FakeOwner:
             for row in schedules.list_schedules(self.store)
         ]
 
-    def add_schedule(self, source: str, every_s: float, limit: int | None = None) -> str:
-        schedule_id = uuid.uuid4().hex
-        schedules.put_schedule(
-            self.store,
-            schedule_id=schedule_id,
-            source=source,
-            every_s=every_s,
-            frame_limit=limit,
-            now=now(),
-        )
-        return schedule_id
+    def add_schedule(
+        self,
+        source: str,
+        every_s: float | None = None,
+        limit: int | None = None,
+        *,
+        cron: str | None = None,
+        kind: str = "scan",
+        policy: str = "normal",
+        choice: str = "fixed",
+    ) -> str:
+        row = {"every_s": every_s, "cron": cron, "frame_limit": limit, "kind": kind,
+               "policy": policy, "choice": choice, "paused": False}  # fmt: skip
+        return self._put(uuid.uuid4().hex, {"source": source, **row})
 
-    def change_schedule(self, schedule_id: str, *, paused: bool | None = None) -> None:
+    def change_schedule(
+        self,
+        schedule_id: str,
+        *,
+        every_s: float | None = None,
+        cron: str | None = None,
+        paused: bool | None = None,
+        limit: int | None = None,
+        policy: str | None = None,
+    ) -> None:
         (row,) = [
             r for r in schedules.list_schedules(self.store) if r["schedule_id"] == schedule_id
         ]
-        schedules.put_schedule(
-            self.store,
-            schedule_id=schedule_id,
-            source=row["source"],
-            every_s=row["every_s"],
-            frame_limit=row["frame_limit"],
-            paused=row["paused"] if paused is None else paused,
-            now=now(),
-        )
+        if every_s is not None or cron is not None:
+            row |= {"every_s": every_s, "cron": cron}
+        given = {"paused": paused, "frame_limit": limit, "policy": policy}
+        self._put(schedule_id, row | {k: v for k, v in given.items() if v is not None})
+
+    def remove_schedule(self, schedule_id: str) -> None:
+        schedules.remove_schedule(self.store, schedule_id)
+
+    def _put(self, schedule_id: str, row: dict[str, Any]) -> str:
+        check_schedule(row, lambda _: None)
+        columns = ("source", "every_s", "cron", "frame_limit", "paused", "kind", "policy", "choice")
+        chosen = {name: row[name] for name in columns}
+        schedules.put_schedule(self.store, schedule_id=schedule_id, now=now(), **chosen)
+        return schedule_id
 
     def run_schedule_now(self, schedule_id: str, request_id: str) -> None:
         (row,) = [r for r in self.schedules() if r["schedule_id"] == schedule_id]

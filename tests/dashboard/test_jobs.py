@@ -7,7 +7,7 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from db.queries import jobs
+from db.queries import jobs, yields
 from tests.dashboard.conftest import Open
 from tests.dashboard.fakes import FakeOwner
 
@@ -83,3 +83,61 @@ def test_a_request_can_be_cancelled(filled_owner: FakeOwner, open_page: Open) ->
     app = open_page("jobs")
     app.button(key="cancel_abc").click().run()
     assert scans(filled_owner) == []
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+
+
+def test_a_schedule_by_cron_with_a_choice_of_sources_is_added(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    app = open_page("jobs")
+    app.text_input(key="add_source").set_value("sim:a | sim:b")
+    app.selectbox(key="unit_add").set_value("cron")
+    app.text_input(key="cron_add").set_value("15 3 * * 1-5")
+    app.selectbox(key="policy_add").set_value("aggressive")
+    app.checkbox(key="add_thompson").check()
+    press(app, "Add")
+    (row,) = [row for row in filled_owner.schedules() if row["schedule_id"] != "schedule-1"]
+    assert (row["source"], row["cron"], row["every_s"]) == ("sim:a | sim:b", "15 3 * * 1-5", None)
+    assert (row["policy"], row["choice"], row["frame_limit"]) == ("aggressive", "thompson", 20)
+    assert any("Thompson sampling" in m.value and "at 15 3" in m.value for m in app.markdown)
+
+
+def test_a_cron_line_that_cannot_be_is_refused_with_the_reason(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    app = open_page("jobs")
+    app.selectbox(key="unit_add").set_value("cron")
+    app.text_input(key="cron_add").set_value("at dawn")
+    press(app, "Add")
+    assert "five fields" in app.error[0].value
+    assert len(filled_owner.schedules()) == 1
+
+
+def test_a_schedule_is_changed_and_removed(filled_owner: FakeOwner, open_page: Open) -> None:
+    app = open_page("jobs")
+    app.selectbox(key="unit_schedule-1").set_value("hours")
+    app.number_input(key="every_schedule-1").set_value(6.0)
+    app.number_input(key="limit_schedule-1").set_value(99)
+    press(app, "Save")
+    (row,) = filled_owner.schedules()
+    assert (row["every_s"], row["frame_limit"], row["policy"]) == (6 * 3600.0, 99, "normal")
+    app.button(key="remove_schedule-1").click().run()
+    assert filled_owner.schedules() == []
+    assert not app.exception
+
+
+def test_the_log_of_a_cycle_can_be_read(looking: FakeOwner, open_page: Open) -> None:
+    app = open_page("jobs")
+    app.selectbox(key="cycle_log").set_value("cycle-2").run()
+    assert not app.exception
+    assert any("anomaly failed: the worker was killed twice" in code.value for code in app.code)
+
+
+def test_the_yield_of_every_source_is_shown(looking: FakeOwner, open_page: Open) -> None:
+    app = open_page("jobs")
+    frames = sum(row["frames"] for row in yields.source_yields(looking.store))
+    assert any(f"**Yield** over {frames} stored frames" in m.value for m in app.markdown)

@@ -20,7 +20,7 @@ from engine.cards import ModelCard
 from engine.codec.policy import CodecPolicy
 from engine.cosmicrays.policy import CosmicRayPolicy
 from engine.errors import NotApplicable
-from engine.frame import Frame, Origin
+from engine.frame import Frame, Origin, Pixels
 from engine.results import (
     AnomalyResult,
     CodecResult,
@@ -120,7 +120,12 @@ class StubAnomalies:
     """Sees one candidate in the middle of every frame."""
 
     def run(
-        self, frame: Frame, rng: np.random.Generator, *, cosmic_rays: CosmicRayResult | None
+        self,
+        frame: Frame,
+        rng: np.random.Generator,
+        *,
+        cosmic_rays: CosmicRayResult | None,
+        decoded: Pixels | None = None,
     ) -> AnomalyResult:
         middle = frame.filled()[..., 8:24, 8:24]
         found = Detection(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from jobs.pool import WorkerLost, WorkersClosed
 from jobs.sources import Item, Offer, open_source
 from jobs.worker import process
 from tests.jobs import stubs
-from tests.jobs.stubs import InlineWorkers, Taken, cycle, frame, row_counts, source_of
+from tests.jobs.stubs import NOW, InlineWorkers, Taken, cycle, frame, row_counts, source_of
 
 PIXELS = 10_000_000
 HISTORY = ("cycles", "run_events")
@@ -228,12 +229,14 @@ def test_a_failed_run_can_be_asked_for_again(store: Store) -> None:
 
 
 def test_a_new_policy_analyses_stored_frames_without_taking_them_in(store: Store) -> None:
-    source = source_of(frame(1), frame(2))
-    cycle(store, source, "first").run()
+    source, clock = source_of(frame(1), frame(2)), stubs.ticking()
+    cycle(store, source, "first", clock=clock).run()
     before = row_counts(store, HISTORY)
     workers = InlineWorkers()
 
-    counts = cycle(store, source, "second", plan=stubs.plan(threshold=0.9), workers=workers).run()
+    counts = cycle(
+        store, source, "second", plan=stubs.plan(threshold=0.9), workers=workers, clock=clock
+    ).run()  # fmt: skip
 
     assert counts == Counts(asked=2, known=2, stored=0, duplicates=0, failed=0, ignored=0)
     assert workers.calls == ["process", "process"]
@@ -245,6 +248,40 @@ def test_a_new_policy_analyses_stored_frames_without_taking_them_in(store: Store
     }
     thresholds = store.rows("SELECT threshold FROM cosmic_ray_runs ORDER BY 1")
     assert [row["threshold"] for row in thresholds] == [0.5, 0.5, 0.9, 0.9]
+
+
+def test_a_normal_scan_brings_the_normal_verdicts_back_after_another_policy(store: Store) -> None:
+    source = source_of(frame(1), frame(2))
+    clock = stubs.ticking()
+    cycle(store, source, "normal", clock=clock).run()
+    cycle(store, source, "other", plan=stubs.plan(threshold=0.9), clock=clock).run()
+    in_front = "SELECT DISTINCT threshold FROM cosmic_ray_runs JOIN current_runs USING (run_id)"
+    assert store.rows(in_front) == [{"threshold": 0.9}]
+    workers, notes = InlineWorkers(), list[tuple[str, str]]()
+
+    cycle(
+        store, source, "again", workers=workers, note=lambda *note: notes.append(note)
+    ).run()  # fmt: skip
+
+    assert workers.calls == []
+    assert store.rows(in_front) == [{"threshold": 0.5}]
+    assert notes == [
+        ("listed", "folder:/taken has 2 items, 0 of them to take in now; 0 stored frames are "
+                   "analysed anew"),
+        ("called back", "2 earlier results are in front again"),
+    ]  # fmt: skip
+    cycle(store, source, "once more").run()
+    assert len(store.rows("SELECT * FROM run_recalls")) == 2
+    assert consistency(store) == []
+
+
+def test_a_clock_set_back_does_not_hide_what_was_computed_last(store: Store) -> None:
+    source = source_of(frame(1))
+    cycle(store, source, "first", clock=lambda: NOW + timedelta(days=9)).run()
+    plan = stubs.plan(threshold=0.9)
+    cycle(store, source, "second", plan=plan, clock=lambda: NOW).run()
+    in_front = "SELECT DISTINCT threshold FROM cosmic_ray_runs JOIN current_runs USING (run_id)"
+    assert store.rows(in_front) == [{"threshold": 0.9}]
 
 
 def test_a_limit_bounds_the_new_items_and_the_rest_comes_later(store: Store) -> None:

@@ -14,7 +14,9 @@ from db.queries.jobs import events
 from db.schedules import list_schedules, put_schedule, remove_schedule
 from db.store import Store
 from jobs.errors import SettingsError, SourceError, UsageError
-from jobs.scheduler import TURN, Schedules, check_interval
+from jobs.rhythm import check_interval
+from jobs.schedule_checks import check_schedule
+from jobs.scheduler import TURN, Schedules
 from jobs.seeding import schedules_from
 from jobs.settings import load_settings
 from tests.jobs import stubs
@@ -70,7 +72,9 @@ def test_a_schedule_comes_round_again_and_again(store: Store, schedules: Schedul
 
     first = asked(store)[0]
     assert (first["kind"], first["asked_by"]) == ("scan", TURN)
-    assert first["payload"] == {"source": SOURCE, "limit": 7, "schedule_id": "s"}
+    assert first["payload"] == {
+        "source": SOURCE, "limit": 7, "aggressive": False, "schedule_id": "s",
+    }  # fmt: skip
 
 
 def test_the_first_turn_is_one_interval_after_it_was_made(
@@ -140,7 +144,7 @@ def test_a_turn_is_skipped_while_the_last_scan_runs(store: Store, schedules: Sch
     assert len(asked(store)) == 1
     (event, *_) = events(store)
     assert event["kind"] == "skipped"
-    assert "still going" in event["message"]
+    assert "still goes" in event["message"]
 
 
 def test_trouble_of_a_turn_is_written_down(store: Store) -> None:
@@ -200,3 +204,75 @@ def test_a_schedule_over_nothing_is_refused(store: Store, tmp_path: Path) -> Non
     settings = load_settings(home=tmp_path, schedule="folder:/no/such/place every 60")
     with pytest.raises(SourceError, match="no folder at"):
         schedules_from(settings, store, stubs.NOW)
+
+
+def test_a_cron_line_is_kept_by_the_clock_of_the_schedules(store: Store) -> None:
+    ahead = timedelta(days=400, hours=3)
+    asked_for: list[dict[str, Any]] = []
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    schedules = Schedules(store, lambda *asking: asked_for.append(asking[1]), clock)
+    put_schedule(
+        store, schedule_id="c", source=SOURCE, every_s=None, cron="0 4 * * *",
+        policy="aggressive", now=clock(),
+    )  # fmt: skip
+    schedules.start()
+    try:
+        turn = schedules.next_turns()["c"]
+        assert turn is not None
+        near = turn + timedelta(seconds=30)
+        assert (near.hour, near.minute) == (4, 0)
+        assert timedelta(0) < turn - clock() <= timedelta(days=1)
+        schedules.run_now("c", "r")
+    finally:
+        schedules.close()
+    assert asked_for == [
+        {"source": SOURCE, "limit": None, "aggressive": True, "schedule_id": "c"}
+    ]  # fmt: skip
+
+
+def test_a_choice_among_sources_is_drawn_and_told(store: Store) -> None:
+    asked_for: list[dict[str, Any]] = []
+    schedules = Schedules(store, lambda *asking: asked_for.append(asking[1]))
+    put_schedule(
+        store, schedule_id="t", source="sim:a | sim:b", every_s=60, choice="thompson",
+        now=datetime.now(UTC),
+    )  # fmt: skip
+    schedules.run_now("t", "r")
+    (payload,) = asked_for
+    assert payload["source"] in ("sim:a", "sim:b")
+    (event,) = events(store)
+    assert event["kind"] == "chosen"
+    assert event["message"].startswith(f"{payload['source']} was drawn")
+
+
+def test_a_schedule_of_learning_asks_to_learn(store: Store) -> None:
+    asked_for: list[tuple[Any, ...]] = []
+    schedules = Schedules(store, lambda *asking: asked_for.append(asking))
+    put_schedule(
+        store, schedule_id="l", source="interest", kind="learn", every_s=60, now=datetime.now(UTC)
+    )
+    schedules.run_now("l", "r")
+    assert asked_for == [("learn", {"role": "interest", "schedule_id": "l"}, "r", "run now")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"policy": "greedy"}, "policy must be one of normal, aggressive"),
+        ({"choice": "dice"}, "choice must be one of fixed, thompson"),
+        ({"kind": "dance"}, "kind must be one of scan, learn"),
+        ({"kind": "learn"}, "what can be learned: interest"),
+        ({"choice": "thompson"}, "two sources or more"),
+        ({"cron": "* * * * *"}, "not both"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(changed: dict[str, str], message: str) -> None:
+    row = {
+        "source": SOURCE, "every_s": 60.0, "cron": None, "kind": "scan", "policy": "normal",
+        "choice": "fixed",
+    }  # fmt: skip
+    with pytest.raises(UsageError, match=message):
+        check_schedule(row | changed, lambda _: None)
