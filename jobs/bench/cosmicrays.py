@@ -36,6 +36,7 @@ from engine.cosmicrays.restoration import fill_errors
 from engine.cosmicrays.stis import STIS_PAIR
 from engine.errors import ModelError
 from engine.frame import Pixels
+from jobs.bench.cosmic_conn import cosmic_conn_contenders
 from jobs.bench.cosmicrays_doubt import doubt_figures
 from jobs.bench.cosmicrays_nets import (
     ALL_VIEWS,
@@ -93,6 +94,10 @@ def bench_cosmicrays(
         contenders.append(deepcr_contender())
     except ModelError as error:
         missing["deepcr_acs_wfc"] = str(error)
+    try:
+        contenders += cosmic_conn_contenders()
+    except ModelError as error:
+        missing["cosmic_conn"] = str(error)
     sets = _held_out(real)
     figures: dict[str, Any] = {"not_measured": missing, "inpainting": {}}
     judged: dict[str, dict[str, Judged]] = {}
