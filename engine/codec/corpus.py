@@ -45,14 +45,14 @@ def training_groups(data: Path | None) -> tuple[Group, ...]:
     """
     simulated = (
         _group("simulated_ground", 0.08, _simulated(simulated_rover_frame, TRAINING_NIGHT)),
-        _group("simulated_sky", 0.12, _simulated(simulated_frame, TRAINING_NIGHT)),
+        _group("simulated_sky", 0.08, _simulated(simulated_frame, TRAINING_NIGHT)),
     )
     if data is None:
         return simulated
     real = (
-        _group("landmarks", 0.30, _landmarks(data, "train")),
+        _group("landmarks", 0.36, _landmarks(data, "train")),
         _group("rover", 0.22, _rover(data, held_out=False)),
-        _group("raw_mars", 0.28, _raw_mars(data, held_out=False)),
+        _group("raw_mars", 0.26, _raw_mars(data, held_out=False)),
     )
     present = tuple(group for group in real if group.images)
     if not present:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ from engine.codec.container import (
 )
 from engine.codec.exact import exact_tile
 from engine.codec.hits import with_hits
-from engine.codec.learned import CoarseSymbols, DecodedTile, decode_tile
+from engine.codec.learned import CoarseSymbols, DecodedTile, TilePayload, decode_tiles
 from engine.codec.model import CodecModel
 from engine.codec.network import STRIDE
 from engine.codec.refinement import refined_part, refined_tile
@@ -209,16 +209,14 @@ def _decode_learned(
     finer = np.zeros_like(valid)
     refinements = refinements_by_tile(header, packets.values())
     sizes: dict[int, int] = {}
+    arrived = decoded_tiles(header, packets, model, range(header.tiles))
     for number in range(header.tiles):
         plane, ys, xs = header.place(number)
         cells = cells_of(ys, xs, STRIDE)
-        shape = cells[0].stop - cells[0].start, cells[1].stop - cells[1].start
-        try:
-            packet = _arrived(packets, number)
-            tile = decode_tile(model, packet.payload, packet.step, shape)
-        except BitstreamError:
+        if number not in arrived:
             valid[_widened(ys), _widened(xs)] = False
             continue
+        packet, tile = packets[number], arrived[number]
         latents[plane, :, *cells] = tile.latents
         step[plane, *cells] = log_q(packet.step)
         squared[plane, *cells] = tile.expected_squared_error
@@ -233,6 +231,25 @@ def _decode_learned(
     pixels = sample_values(header, mapped)
     planes = LatentPlanes(model, latents, step, squared, mapped)
     return replace(_assembled(header, pixels, valid, bad, sizes, planes), refined=finer)
+
+
+def decoded_tiles(
+    header: FileHeader, packets: Mapping[int, Packet], model: CodecModel, numbers: Iterable[int]
+) -> dict[int, DecodedTile]:
+    """The tiles of these numbers that arrived and decode."""
+    present = [number for number in numbers if number in packets]
+    payloads = []
+    for number in present:
+        _, ys, xs = header.place(number)
+        rows, columns = cells_of(ys, xs, STRIDE)
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        payloads.append(TilePayload(packets[number].payload, packets[number].step, shape))
+    tiles = decode_tiles(model, payloads)
+    return {
+        number: tile
+        for number, tile in zip(present, tiles, strict=True)
+        if isinstance(tile, DecodedTile)
+    }
 
 
 def refinements_by_tile(

@@ -21,7 +21,7 @@ from engine.codec.decoding import decode
 from engine.codec.exact import exact_mode, exact_packets
 from engine.codec.fits_cards import BUDGET_SHARE, cards_that_fit
 from engine.codec.hits import hits_packet, without_hits
-from engine.codec.learned import TileEncoder
+from engine.codec.learned import TileEncoder, code_tiles
 from engine.codec.mapping import PEAK, SampleMapping
 from engine.codec.model import CodecModel
 from engine.codec.network import HYPER_STRIDE, STRIDE
@@ -36,6 +36,10 @@ from engine.metrics.image import peak_of, psnr_db
 SMALLEST_SIDE = 16
 DB_PER_STEP = 20 / 32 / np.log(10)
 WORD = 4
+SAMPLED_TILES = 4
+MOST_PASSES = 3
+NEAR_STEPS = 12
+FEWEST_TRIES = 3
 
 
 def encode(
@@ -185,25 +189,72 @@ def _within_budget(prepared: Prepared) -> bytes:
     """The packets of all tiles in what the budget leaves, at the finest steps that fit."""
     tiles, available = prepared.tiles, (prepared.budget or 0) - len(prepared.head)
     steps = steps_for(tiles, available)
+    for step in set(steps):
+        code_tiles([tile for tile, own in zip(tiles, steps, strict=True) if own == step], step)
     packets = [_packet(number, tiles[number], step) for number, step in enumerate(steps)]
-    excess = sum(map(len, packets)) - available
+    left = available - sum(map(len, packets))
     number = len(tiles)
-    while excess > 0:
+    while left < 0:
         number = number - 1 if number else len(tiles) - 1
         if steps[number] == STEPS - 1:
             raise NotApplicable(
                 f"{prepared.budget} bytes do not hold this frame at the coarsest step: "
-                f"{excess} more are needed"
+                f"{-left} more are needed"
             )
         steps[number] += 1
-        excess -= len(packets[number])
+        left += len(packets[number])
         packets[number] = _packet(number, tiles[number], steps[number])
-        excess += len(packets[number])
+        left -= len(packets[number])
+    _fill(tiles, packets, steps, left)
     return b"".join(packets)
 
 
+def _fill(tiles: list[TileEncoder], packets: list[bytes], steps: list[int], left: int) -> None:
+    """Spend `left` bytes on finer steps for a few tiles, where a guess says that they suffice."""
+    tries = max(FEWEST_TRIES, len(tiles) // 8)
+    number = 0
+    while number < len(tiles) and tries:
+        step = steps[number]
+        cost = _estimated_bytes(tiles[number], max(step - 1, 0)) - len(packets[number])
+        if step == 0 or cost > left:
+            number += 1
+            continue
+        tries -= 1
+        finer = _packet(number, tiles[number], step - 1)
+        if len(finer) - len(packets[number]) > left:
+            number += 1
+            continue
+        left -= len(finer) - len(packets[number])
+        packets[number], steps[number] = finer, step - 1
+
+
 def steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
-    """One step for all tiles by bisection, then one finer for as many as still fit."""
+    """One step for all tiles that takes about what is available, one finer for as many as fit.
+
+    The step is looked for among guesses, made right by coding a few tiles, then all of them once;
+    they are coded again only where that was far off.
+    """
+    sample = tiles[:: -(-len(tiles) // SAMPLED_TILES)]
+    share = available * len(sample) // len(tiles)
+    code_tiles(sample, _finest_that_fits(sample, share))
+    step = _finest_that_fits(sample, share)
+    for _ in range(MOST_PASSES):
+        code_tiles(tiles, step)
+        before, step = step, _finest_that_fits(tiles, available)
+        if abs(step - before) <= NEAR_STEPS:
+            break
+    steps = [step] * len(tiles)
+    spare = available - sum(_estimated_bytes(tile, step) for tile in tiles)
+    for number, tile in enumerate(tiles if step else []):
+        cost = _estimated_bytes(tile, step - 1) - _estimated_bytes(tile, step)
+        if cost <= spare:
+            steps[number] -= 1
+            spare -= cost
+    return steps
+
+
+def _finest_that_fits(tiles: list[TileEncoder], available: int) -> int:
+    """The finest step whose guessed bytes fit, by bisection; the coarsest where none does."""
     low, high = 0, STEPS - 1
     while low < high:
         middle = (low + high) // 2
@@ -211,18 +262,11 @@ def steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
             high = middle
         else:
             low = middle + 1
-    steps = [low] * len(tiles)
-    spare = available - sum(_estimated_bytes(tile, low) for tile in tiles)
-    for number, tile in enumerate(tiles if low else []):
-        cost = _estimated_bytes(tile, low - 1) - _estimated_bytes(tile, low)
-        if cost <= spare:
-            steps[number] -= 1
-            spare -= cost
-    return steps
+    return low
 
 
 def _estimated_bytes(tile: TileEncoder, step: int) -> int:
-    return PACKET_OVERHEAD + WORD * int(np.ceil(tile.bits(step) / (8 * WORD)))
+    return PACKET_OVERHEAD + WORD * int(np.ceil(tile.estimated_bits(step) / (8 * WORD)))
 
 
 def _packet(number: int, tile: TileEncoder, step: int) -> bytes:
@@ -237,6 +281,7 @@ def _reaching_psnr(frame: Frame, prepared: Prepared, wanted_db: float) -> bytes:
     """
 
     def tried(step: int) -> tuple[bytes, float]:
+        code_tiles(prepared.tiles, step)
         packets = [_packet(n, tile, step) for n, tile in enumerate(prepared.tiles)]
         coded = prepared.head + b"".join(packets)
         pixels = decode(coded, prepared.model).pixels
@@ -270,10 +315,17 @@ def _step_for_psnr(prepared: Prepared, wanted_db: float) -> int:
     else:
         unit = peak_of(coded) / PEAK
     allowed = (peak_of(coded) / unit) ** 2 / 10 ** (wanted_db / 10) * coded.pixels.size
+    step = _coarsest_within(prepared.tiles, allowed)
+    code_tiles(prepared.tiles, step)
+    return _coarsest_within(prepared.tiles, allowed)
+
+
+def _coarsest_within(tiles: list[TileEncoder], allowed: float) -> int:
+    """The coarsest step whose guessed squared error is allowed."""
     low, high = 0, STEPS - 1
     while low < high:
         middle = (low + high + 1) // 2
-        if sum(tile.squared_error(middle) for tile in prepared.tiles) <= allowed:
+        if sum(tile.estimated_squared_error(middle) for tile in tiles) <= allowed:
             low = middle
         else:
             high = middle - 1

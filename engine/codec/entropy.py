@@ -103,6 +103,8 @@ class PayloadReader:
 def _groups(levels: Levels) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each level present, lowest first, with the flat positions that use it."""
     flat = levels.ravel()
+    if not flat.size:
+        return
     order = np.argsort(flat, kind="stable")
     present, starts = np.unique(flat[order], return_index=True)
     for level, members in zip(present, np.split(order, starts[1:]), strict=True):

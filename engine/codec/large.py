@@ -27,13 +27,14 @@ from engine.codec.container import (
 from engine.codec.decoding import (
     PAYLOAD_BYTES_PER_PIXEL,
     Refinement,
+    decoded_tiles,
     refined_parts,
     refinements_by_tile,
     sample_values,
 )
 from engine.codec.encoding import SMALLEST_SIDE, steps_for
 from engine.codec.fits_cards import cards_that_fit
-from engine.codec.learned import TileEncoder, decode_tile
+from engine.codec.learned import TileEncoder, code_tiles
 from engine.codec.mapping import SampleMapping
 from engine.codec.model import CodecModel
 from engine.codec.network import HYPER_STRIDE, STRIDE
@@ -178,6 +179,7 @@ def _write_tiles(
         tiles = _tile_row(image, header, row, model)
         rest = header.tiles - done - len(tiles)
         allowed = available - spent - rest * LEAST_TILE_BYTES
+        code_tiles(tiles, step)
         for number, encoder in enumerate(tiles, start=done):
             wait = (len(tiles) - (number - done) - 1) * LEAST_TILE_BYTES
             packet = _fitting(number, encoder, step, allowed - wait, available)
@@ -250,18 +252,15 @@ def _slab(
     columns = -(-header.width // STRIDE)
     latents = np.zeros((model.network.widths.latent, rows, columns), np.float32)
     step = np.full((rows, columns), 2.5, np.float32)
-    for number in range(row * header.tile_columns, (row + 1) * header.tile_columns):
+    numbers = range(row * header.tile_columns, (row + 1) * header.tile_columns)
+    arrived = decoded_tiles(header, packets, model, numbers)
+    for number in numbers:
         _, ys, xs = header.place(number)
         cells = cells_of(ys, xs, STRIDE)
-        shape = cells[0].stop - cells[0].start, cells[1].stop - cells[1].start
-        if number not in packets:
-            continue
-        packet = packets[number]
-        try:
-            tile = decode_tile(model, packet.payload, packet.step, shape)
-        except BitstreamError:
+        if number not in arrived:
             lost.append(number)
             continue
+        packet, tile = packets[number], arrived[number]
         inside = slice(cells[0].start - first, cells[0].stop - first), cells[1]
         latents[:, *inside], step[inside] = tile.latents, log_q(packet.step)
         for part, place, refined in refined_parts(model, finer.get(number, []), tile, cells):

@@ -20,6 +20,7 @@ from engine.codec.conditional import ConditionalTables
 from engine.codec.entropy import EntropyModels
 from engine.codec.hyperprior import FixedPointHyperprior
 from engine.codec.network import DropoutAutoencoder, Widths
+from engine.codec.rateguess import RateCurves
 from engine.codec.tables import (
     FIRST_LOG_SCALE,
     LEVELS,
@@ -55,7 +56,8 @@ class CodecModel:
         self.tables = tables
         self.conditional = ConditionalTables(tables)
         self.hyper_levels = hyper_levels
-        self.distortions = tables.distortions()
+        self.curves = RateCurves.of(tables)
+        self.distortions = self.curves.distortions
         self.digest = digest
         self.identity = bytes.fromhex(digest)[:8]
 
@@ -131,4 +133,5 @@ def _widths_of(weights: dict[str, Tensor]) -> Widths:
         fine=weights["encode_fine.weight"].shape[0],
         middle=weights["encode_middle.weight"].shape[0],
         coarse=weights["decode_coarse.weight"].shape[0],
+        context=any(name.startswith("context.") for name in weights),
     )

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from engine.codec.context import MIDDLE_LOG_Q, ContextModel, Stage
+
 STRIDE = 16
 HYPER_STRIDE = 2 * STRIDE
 OVERLAP = STRIDE // 2
@@ -26,18 +28,24 @@ HYPER_GAIN = 4.0
 LOG_SCALE_RANGE = (-6.0, 7.0)
 SMALLEST_SCALE = 0.08
 COARSER_HYPER_AT_LOG_Q = (math.log(12.0), math.log(48.0))
-TRAINED_Q = (4.0, 160.0)
+TRAINED_Q = (2.0, 128.0)
+TRAINED_MOVE_COST = 10.0
+"""Bits that one squared step of error is worth where training chooses symbols."""
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Channel counts: latents, hyper-latents, and the hidden layers from fine to coarse."""
+    """Channel counts: latents, hyper-latents, and the hidden layers from fine to coarse.
+
+    `context` says whether latents are coded in stages that see the earlier ones.
+    """
 
     latent: int = 256
     hyper: int = 12
     fine: int = 48
     middle: int = 96
     coarse: int = 112
+    context: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class DropoutAutoencoder(nn.Module):
     `widths` sets its size, `dropout` the share of decoder activations dropped while sampling.
     """
 
-    def __init__(self, widths: Widths | None = None, dropout: float = 0.1) -> None:
+    def __init__(self, widths: Widths | None = None, dropout: float = 0.05) -> None:
         super().__init__()
         self.widths = w = widths or Widths()
         self.dropout = dropout
@@ -77,6 +85,7 @@ class DropoutAutoencoder(nn.Module):
         self.hyper_up = nn.ConvTranspose2d(w.hyper, w.middle, 4, 2, 1)
         self.hyper_mix = nn.Conv2d(w.middle, w.middle, 3, 1, 1)
         self.hyper_out = _silent(nn.Conv2d(w.middle, 2 * w.latent, 1))
+        self.context = ContextModel(w.latent, w.middle, staged=w.context)
         regimes = len(COARSER_HYPER_AT_LOG_Q) + 1
         self.hyper_scale = nn.Parameter(torch.full((regimes, w.hyper), 1.5))
 
@@ -99,15 +108,16 @@ class DropoutAutoencoder(nn.Module):
         summary: Tensor = self.hyper_analysis(latents / LATENT_GAIN)
         return summary * HYPER_GAIN
 
-    def predict(self, hyper: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict mean and natural log of the scale of every latent, as training sees them.
+    def predict(self, hyper: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Features, and from them mean and natural log of the scale of every latent.
 
-        The coder uses the bit-exact counterpart in `engine.codec.hyperprior`.
+        As training sees them: the coder uses the bit-exact counterpart in
+        `engine.codec.hyperprior`.
         """
         hidden = functional.relu(self.hyper_up(hyper / HYPER_GAIN))
         hidden = functional.relu(self.hyper_mix(hidden))
         mean, log_scale = self.hyper_out(hidden).chunk(2, 1)
-        return mean * LATENT_GAIN + self.prior_mean, log_scale + self.prior_log_scale
+        return hidden, (mean * LATENT_GAIN + self.prior_mean, log_scale + self.prior_log_scale)
 
     def synthesise(
         self, latents: Tensor, log_q: Tensor, generator: torch.Generator | None = None
@@ -117,7 +127,7 @@ class DropoutAutoencoder(nn.Module):
         Dropout acts in training mode, and whenever a `generator` is passed to draw it from.
         """
         linear = self._lapped_back(latents)
-        step = log_q.clamp(*(math.log(q) for q in TRAINED_Q)) - 2.5
+        step = log_q.clamp(*(math.log(q) for q in TRAINED_Q)) - MIDDLE_LOG_Q
         hidden = functional.gelu(self.decode_coarse(torch.cat([latents / 40.0, step], 1)))
         hidden = self._drop(hidden, generator)
         hidden = functional.gelu(functional.pixel_shuffle(self.decode_middle(hidden), 2))
@@ -145,11 +155,19 @@ class DropoutAutoencoder(nn.Module):
             hyper = self.hyper_latent(latents) / coarseness
             hyper_scale = self.hyper_scales()[torch.as_tensor(regime).view(-1)][:, :, None, None]
             hyper_bits = gaussian_bits(_noisy(hyper), hyper_scale / coarseness)
-            mean, log_scale = self.predict(_round_through(hyper) * coarseness)
-            scale = torch.exp(log_scale.clamp(*LOG_SCALE_RANGE)) / q
-            symbols = (latents - mean) / q
-            latent_bits = gaussian_bits(_noisy(symbols), scale.clamp_min(SMALLEST_SCALE))
-            decoded = _round_through(symbols) * q + mean
+            hidden, predicted = self.predict(_round_through(hyper) * coarseness)
+            step = (log_q - MIDDLE_LOG_Q).expand(-1, 1, *hidden.shape[2:])
+
+            def code(stage: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:
+                values = (latents[:, stage.first : stage.last] - mean) / q
+                return _quantised_through(values, _scale(log_scale, q))
+
+            symbols, mean, log_scale = self.context.walk(
+                predicted, torch.cat([hidden, step], 1), q, code
+            )
+            noisy = _noisy((latents - mean) / q)
+            latent_bits = gaussian_bits(noisy, _scale(log_scale, q))
+            decoded = symbols * q + mean
         reconstruction = self.synthesise(decoded, log_q.expand(-1, 1, *decoded.shape[2:]))
         return TrainingPass(reconstruction, latent_bits.sum((1, 2, 3)), hyper_bits.sum((1, 2, 3)))
 
@@ -186,6 +204,21 @@ def gaussian_bits(value: Tensor, scale: Tensor) -> Tensor:
 
 def _round_through(value: Tensor) -> Tensor:
     return value + (torch.round(value) - value).detach()
+
+
+def _quantised_through(value: Tensor, scale: Tensor) -> Tensor:
+    """Rate-distortion optimised symbols, as `SymbolTables.quantise`, with a plain gradient."""
+    with torch.no_grad():
+        nearest = torch.round(value)
+        smaller = nearest - torch.sign(nearest)
+        saved = gaussian_bits(nearest, scale) - gaussian_bits(smaller, scale)
+        added = (value - smaller).square() - (value - nearest).square()
+        symbols = torch.where(saved > TRAINED_MOVE_COST * added, smaller, nearest)
+    return value + (symbols - value).detach()
+
+
+def _scale(log_scale: Tensor, q: Tensor) -> Tensor:
+    return (torch.exp(log_scale.clamp(*LOG_SCALE_RANGE)) / q).clamp_min(SMALLEST_SCALE)
 
 
 def _noisy(value: Tensor) -> Tensor:

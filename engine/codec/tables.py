@@ -7,6 +7,7 @@ stored, and read as integers ever after: no transcendental function decides a sy
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,7 @@ MOVE_COST = 14.0
 """Bits that one squared step of error is worth; chosen on training images, at 0.25 to 1 bpp."""
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,15 @@ class SymbolTables:
 
         E[(x - Q(x))^2] by the trapezium rule over +-6 deviations.
         """
+        return self._expected(lambda values, symbols, _: np.square(values - symbols))
+
+    def expected_bits(self) -> NDArray[np.float64]:
+        """Expected bits of a Gaussian value per level, after `quantise`."""
+        return self._expected(lambda _, symbols, levels: self.bits(symbols, levels))
+
+    def _expected(
+        self, measure: Callable[[Floats, NDArray[np.int32], Integers], NDArray[np.floating]]
+    ) -> Floats:
         grid = np.linspace(-6.0, 6.0, QUADRATURE)
         weight = np.exp(-0.5 * grid**2)
         weight /= weight.sum()
@@ -101,8 +112,8 @@ class SymbolTables:
         expected = np.empty(len(scales))
         for level, scale in enumerate(scales):
             values = grid * scale
-            symbols = self.quantise(values, np.full(values.shape, level))
-            expected[level] = weight @ np.square(values - symbols)
+            levels = np.full(values.shape, level)
+            expected[level] = weight @ measure(values, self.quantise(values, levels), levels)
         return expected
 
 

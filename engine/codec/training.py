@@ -17,9 +17,10 @@ from engine.codec.corpus import Group
 from engine.codec.network import TRAINED_Q, DropoutAutoencoder, TrainingPass, Widths
 
 DISTORTION_WEIGHT = 7.0
-GRADIENT_WEIGHT = 0.5
+GRADIENT_WEIGHT = 0.15
+LEAST_LOSS = 0.05
 WARM_UP_STEPS = 200
-FINAL_RATE_SHARE = 0.02
+FINAL_RATE_SHARE = 0.01
 
 Figures = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ Figures = NDArray[np.float64]
 class TrainingPlan:
     """How to train; `minutes`, when given, ends the schedule early by the clock passed in."""
 
-    steps: int = 12_000
+    steps: int = 30_000
     batch: int = 8
     crop: int = 128
     seed: int = 0
@@ -94,7 +95,7 @@ def train(
 def rate_distortion_loss(coded: TrainingPass, pixels: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
     """Return the loss and the mean squared error, both per image, shape (B,).
 
-    L = bpp + (7 / q^2) (MSE + 0.5 |Sobel(error) / 8|^2): a step of the quantiser is worth the same
+    L = bpp + (7 / q^2) (MSE + 0.15 |Sobel(error) / 8|^2): a step of the quantiser is worth the same
     number of bits at every rate (6.6 bits per squared step at high rate, where D = q^2 / 12).
     """
     error = coded.reconstruction - pixels
@@ -131,7 +132,7 @@ class _Run:
         with torch.autocast("cpu", torch.bfloat16):
             coded = self.network(pixels, log_q)
         losses, squared = rate_distortion_loss(coded, pixels, torch.exp(log_q))
-        loss = losses.mean()
+        loss = torch.log(losses + LEAST_LOSS).mean()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)

@@ -118,7 +118,7 @@ def decompress(
 
 
 def train_codec(
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the schedule.")] = 12_000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the schedule.")] = 30_000,
     minutes: Annotated[
         float | None, typer.Option(help="End the schedule by the clock; not repeatable then.")
     ] = None,
