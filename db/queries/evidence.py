@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
+from db.queries.neighbours import Neighbours, Vectors
 from db.queries.paging import Reads, Row, only_row
 
 NEAR_BITS = 6
@@ -166,7 +166,7 @@ class _Matrix:
     """Search vectors of one embedder and length, scaled to length 1, and whose they are."""
 
     ids: tuple[str, ...]
-    vectors: NDArray[np.float32]
+    neighbours: Neighbours
 
 
 class SearchReads(Reads, Protocol):
@@ -220,34 +220,50 @@ def _read_matrix(store: SearchReads, embedder: str, length: int) -> _Matrix:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return _Matrix(
         tuple(rows.column("detection_id").to_pylist()),
-        np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32),
+        Neighbours.of(np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)),
     )
 
 
 def similar(
-    store: SearchReads, detection_id: str, limit: int = 8, *, cache: SearchCache = _CACHE
+    store: SearchReads,
+    detection_id: str,
+    limit: int = 8,
+    *,
+    more: Sequence[str] = (),
+    less: Sequence[str] = (),
+    cache: SearchCache = _CACHE,
 ) -> list[Row]:
     """List the current detections whose search vectors point the most nearly the same way.
 
     `similarity` is the cosine in [-1, 1] between vectors of the same embedder and length, over a
-    matrix kept until the store changes. The detection itself is left out; one without a vector has
-    none.
+    matrix kept until the store changes. With further examples it is the cosine with the mean
+    direction of the detection and `more`, less half the mean direction of `less` (Rocchio 1971,
+    "The SMART Retrieval System"). The examples themselves are left out, those without a vector of
+    this embedder say nothing, and a detection without a vector has no similar ones.
     """
     mine = store.rows("SELECT embedder, vector FROM embeddings WHERE detection_id = $1",
                       [detection_id])  # fmt: skip
     if not mine or limit < 1:
         return []
     vector = np.asarray(mine[0]["vector"], dtype=np.float32)
+    if more or less:
+        others = {
+            row["detection_id"]: np.asarray(row["vector"], dtype=np.float32)
+            for row in store.rows(
+                "SELECT detection_id, vector FROM embeddings WHERE embedder = $1 "
+                "AND len(vector) = $2 AND list_contains($3::VARCHAR[], detection_id)",
+                [mine[0]["embedder"], len(vector), [*more, *less]],
+            )
+        }
+        liked = [vector, *(others[name] for name in more if name in others)]
+        vector = _mean_direction(liked)
+        if disliked := [others[name] for name in less if name in others]:
+            vector = vector - 0.5 * _mean_direction(disliked)
+    examples = {detection_id, *more, *less}
     matrix = cache.matrix(store, mine[0]["embedder"], len(vector))
-    cosine = matrix.vectors @ (vector / max(float(np.linalg.norm(vector)), 1e-12))
-    count = min(limit + 1, len(cosine))
-    if count == 0:
-        return []
-    best = np.argpartition(-cosine, count - 1)[:count]
-    best = best[np.lexsort((best, -cosine[best]))]
-    found = {matrix.ids[row]: float(cosine[row]) for row in best}
-    found.pop(detection_id, None)
-    chosen = list(found)[:limit]
+    best, cosine = matrix.neighbours.nearest(vector, limit + len(examples))
+    found = {matrix.ids[row]: float(value) for row, value in zip(best, cosine, strict=True)}
+    chosen = [name for name in found if name not in examples][:limit]
     rows = store.rows(
         """
         SELECT d.detection_id, d.verdict, d.p_value, d.class_name, d.cutout_file, o.object_id
@@ -258,3 +274,8 @@ def similar(
     )
     by_id = {row["detection_id"]: row for row in rows}
     return [by_id[name] | {"similarity": found[name]} for name in chosen if name in by_id]
+
+
+def _mean_direction(vectors: Sequence[Vectors]) -> Vectors:
+    units = [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors]
+    return np.asarray(np.mean(units, axis=0), dtype=np.float32)

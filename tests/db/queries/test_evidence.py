@@ -47,6 +47,28 @@ def test_similar_ones_agree_with_the_cosine_in_sql_and_follow_changes(filled: St
     assert (nearest["detection_id"], nearest["similarity"]) == ("twin", pytest.approx(1))
 
 
+def test_more_like_this_and_less_like_that(filled: Store) -> None:
+    detection_id = first(filled)
+    row = filled.rows("SELECT * FROM detections WHERE detection_id = ?", [detection_id])[0]
+    axes = {"a": [1, 0, 0], "b": [0, 1, 0], "between": [1, 1, 0], "third": [0, 0.2, 1]}
+    filled.write(
+        {
+            "detections": [row | {"detection_id": name} for name in axes],
+            "embeddings": [
+                {"detection_id": name, "embedder": "axes", "vector": np.array(axis, np.float32)}
+                for name, axis in axes.items()
+            ],
+        }
+    )
+    assert [r["detection_id"] for r in evidence.similar(filled, "a")] == ["between", "b", "third"]
+    both = evidence.similar(filled, "a", more=["b"])
+    assert both[0]["detection_id"] == "between"
+    assert both[0]["similarity"] == pytest.approx(1)
+    away = evidence.similar(filled, "a", less=["b", "nobody"])
+    assert [r["detection_id"] for r in away] == ["between", "third"]
+    assert away[0]["similarity"] == pytest.approx(0.5 / np.sqrt(2 * 1.25))
+
+
 def test_one_without_a_vector_has_no_likes(filled: Store) -> None:
     assert evidence.similar(filled, "nobody", 5) == []
 
