@@ -79,15 +79,22 @@ class ConditionalCalibration:
         return cls(edges, tuple(bins))
 
     def p_value(
-        self, raw: NDArray[np.floating], confounder: NDArray[np.floating]
+        self,
+        raw: NDArray[np.floating],
+        confounder: NDArray[np.floating],
+        own: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float64]:
-        """p-values (N,) among the normals of the same bin; NaN where the confounder is NaN."""
+        """p-values (N,) among the normals of the same bin; NaN where the confounder is NaN.
+
+        `own` marks rows that are calibration rows themselves, as in `Calibration.p_value`.
+        """
+        mine = np.zeros(len(raw), dtype=np.bool_) if own is None else own
         values = np.asarray(confounder, dtype=np.float64)
         of_bin = np.searchsorted(self.edges, values, side="right")
         p_values = np.full(len(values), np.nan)
         for number, calibration in enumerate(self.bins):
             rows = np.isfinite(values) & (of_bin == number)
-            p_values[rows] = calibration.p_value(np.asarray(raw)[rows])
+            p_values[rows] = calibration.p_value(np.asarray(raw)[rows], mine[rows])
         return p_values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,6 +76,11 @@ class Cutout:
     good_share: float = 1.0
     vanishes: bool = False
     planes: PlaneScale | None = None
+
+
+def areas_of(cutouts: Sequence[Cutout]) -> NDArray[np.float64]:
+    """Areas of the sources in px, float64 (N,); NaN for whole images."""
+    return np.array([np.nan if c.area_px is None else c.area_px for c in cutouts], np.float64)
 
 
 def resolve_mode(frame: Frame, mode: CutoutMode) -> CutoutMode:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.anomalies.confounders import magnitude, score_correlations
 from engine.anomalies.reference import Judged, Reference
 from engine.anomalies.simulated import ANOMALY, NORMAL, Sample
 from engine.metrics.ranking import average_precision, recall_at_fpr, roc_auc
@@ -39,7 +40,8 @@ def realised_rates(judged: Judged) -> dict[str, float]:
 def evaluate(reference: Reference, held_out: Sample, injected: Sample) -> dict[str, Any]:
     """Every figure of the normals of `held_out` against the anomalies of `injected`."""
     normal_rows, anomaly_rows = held_out.rows(NORMAL), injected.rows(ANOMALY)
-    normal = reference.judge(held_out.features[normal_rows])
+    area, flux, snr = held_out.nuisances[normal_rows].T
+    normal = reference.judge(held_out.features[normal_rows], areas=area)
     anomalous = reference.judge(injected.features[anomaly_rows])
     kinds = np.array([injected.matches[row].kind for row in anomaly_rows])
     figures: dict[str, Any] = {
@@ -54,10 +56,31 @@ def evaluate(reference: Reference, held_out: Sample, injected: Sample) -> dict[s
             for kind in sorted(set(kinds))
         },
     }
+    figures["correlation_with"] = score_correlations(
+        {**normal.raw, "combined": normal.statistic},
+        {"area": area, "magnitude": magnitude(flux), "signal_to_noise": snr},
+    )
+    if normal.conditioned_p_value is not None:
+        figures["among_like_areas"] = like_areas(normal, area)
     if normal.class_names is not None:
         truth = [held_out.matches[row].kind for row in normal_rows]
         figures["class_accuracy"] = _accuracy(truth, normal.class_names)
     return figures
+
+
+def like_areas(judged: Judged, area: NDArray[np.float64]) -> dict[str, Any]:
+    """Realised rates at 5 % in the fifth with the smallest and with the largest sources.
+
+    By the plain p-value and by the one among normals of like area, which is to hold in both.
+    """
+    p_values = {"plain": judged.p_value, "among_like_areas": judged.conditioned_p_value}
+    low, high = np.nanquantile(area, [0.2, 0.8])
+    groups = {"smallest_fifth": area <= low, "largest_fifth": area >= high}
+    return {
+        name: {which: float(np.mean(values[rows] <= 0.05)) for which, rows in groups.items()}
+        for name, values in p_values.items()
+        if values is not None
+    }
 
 
 def _accuracy(truth: list[str | None], guess: tuple[str, ...]) -> Mapping[str, float]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.anomalies.calibration import Calibration, Combination
+from engine.anomalies.calibration import MIN_CALIBRATION, Calibration, Combination
 from engine.anomalies.classes import FOLDS, fit_probe
+from engine.anomalies.confounders import ConditionalCalibration
 from engine.anomalies.preprocessing import SIDE
 from engine.anomalies.projection import Projection
 from engine.anomalies.reference import Method, Reference, half_of
-from engine.anomalies.scores.base import MIN_FIT, Features, FittedScorer
+from engine.anomalies.scores.base import MIN_FIT, Features, FittedScorer, Scores
 from engine.anomalies.scores.class_head import ClassHead
 from engine.anomalies.scores.energy import Energy
 from engine.anomalies.scores.entropy import ClassEntropy
@@ -52,7 +53,8 @@ class Normals:
 
     `features` float32 (N, D), one source-image key and (where known) one class name per row;
     `parts` as in `Embedder`; `domain` the sources or source families and `kinds` the kinds of
-    cutout ("source", "image") that they stand for; `input_side` as in `Embedder`.
+    cutout ("source", "image") that they stand for; `input_side` as in `Embedder`; `areas` float64
+    (N,) the sources' areas in px, NaN where unknown.
     """
 
     features: Features
@@ -63,6 +65,7 @@ class Normals:
     kinds: tuple[str, ...] = ("source",)
     labels: Sequence[str] | None = None
     input_side: int = SIDE
+    areas: NDArray[np.float64] | None = None
 
     def rows(self, split: Split, *, calibrate: float, test: float) -> np.ndarray:
         """Row numbers whose source image falls into `split`, int64."""
@@ -112,6 +115,8 @@ def fit_on_rows(name: str, normals: Normals, fit: np.ndarray, held_out: np.ndarr
     calibrations = {method: Calibration.of(scores) for method, scores in raw.items()}
     voters = voters_among(tuple(raw))
     votes = np.stack([raw[voter] for voter in voters], axis=1)
+    combination = Combination.fit(voters, calibrations, votes)
+    statistic = combination.statistic(calibrations, votes)
     return Reference(
         name=name,
         embedder=normals.embedder,
@@ -119,7 +124,7 @@ def fit_on_rows(name: str, normals: Normals, fit: np.ndarray, held_out: np.ndarr
         kinds=normals.kinds,
         methods=methods,
         calibrations=calibrations,
-        combination=Combination.fit(voters, calibrations, votes),
+        combination=combination,
         projection=Projection.fit(normals.features[fit]),
         head=head,
         class_names=class_names,
@@ -127,7 +132,20 @@ def fit_on_rows(name: str, normals: Normals, fit: np.ndarray, held_out: np.ndarr
         fitted_on=len(fit),
         input_side=normals.input_side,
         calibration_keys=frozenset(normals.keys[row] for row in held_out),
+        by_area=_by_area(normals, held_out, statistic),
     )
+
+
+def _by_area(
+    normals: Normals, held_out: np.ndarray, statistic: NDArray[np.float64]
+) -> ConditionalCalibration | None:
+    """The combination calibrated among held-out rows of like area, where areas are known."""
+    if normals.areas is None:
+        return None
+    known = np.isfinite(normals.areas[held_out])
+    if known.sum() < MIN_CALIBRATION:
+        return None
+    return ConditionalCalibration.fit(statistic[known], normals.areas[held_out][known])
 
 
 def _class_head(
@@ -145,18 +163,39 @@ def _class_head(
     return probe.head, probe.names, part
 
 
+def cross_scores(normals: Normals, names: Sequence[str]) -> dict[str, Scores]:
+    """Raw scores (N,) of every row by methods fitted on the half of the images it is not in.
+
+    For ranking a pool by itself: nothing is calibrated, so there are no p-values.
+    """
+    fitted_half = np.array([half_of(key) == "fit" for key in normals.keys], dtype=np.bool_)
+    scores = {name: np.zeros(len(normals.keys)) for name in names}
+    for rows in (fitted_half, ~fitted_half):
+        for method in _fit_methods(normals, np.flatnonzero(~rows), None, slice(0), names):
+            scores[method.name][rows] = method.score(normals.features[rows])
+    return scores
+
+
 def _fit_methods(
-    normals: Normals, fit: np.ndarray, head: ClassHead | None, head_part: slice
+    normals: Normals,
+    fit: np.ndarray,
+    head: ClassHead | None,
+    head_part: slice,
+    names: Sequence[str] | None = None,
 ) -> tuple[Method, ...]:
+    """Every method, or of the distances only those in `names`."""
     main = DEEP if DEEP in normals.parts else next(iter(normals.parts))
     methods: list[Method] = []
     for part, columns in normals.parts.items():
         rows = normals.features[fit, columns]
         kinds: tuple[type[Distance], ...] = ALL_DISTANCES
         if part != main:
-            kinds = (NearestNeighbours,) if part.endswith(SHAPE) else (Mahalanobis,)
+            shape = part.endswith(SHAPE)
+            kinds = (NearestNeighbours, PcaReconstruction) if shape else (Mahalanobis,)
         for kind in kinds:
             label = kind.method if part == main else f"{kind.method}_{_suffix(part)}"
+            if names is not None and label not in names:
+                continue
             fitted: FittedScorer = kind.fit(rows)
             methods.append(Method(label, columns.start, columns.stop, fitted))
     if head is not None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.anomalies.cutouts import (
     MIN_FRAME_PX,
     Cutout,
+    areas_of,
     cutouts_of,
     resolve_mode,
     whole_image,
@@ -30,11 +32,15 @@ CROP_FROM = 1.25
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """Embeddings float32 (N, D), and the source image's digest and cutout kind of every row."""
+    """Embeddings float32 (N, D), and the source image's digest and cutout kind of every row.
+
+    `areas` float64 (N,) are source areas in px, NaN for whole images.
+    """
 
     features: Features
     keys: tuple[str, ...]
     kinds: tuple[str, ...]
+    areas: NDArray[np.float64]
 
     @property
     def main_kind(self) -> str:
@@ -45,7 +51,7 @@ class EmbeddedImages:
         """The rows of one kind of cutout."""
         rows = [row for row, other in enumerate(self.kinds) if other == kind]
         keys = tuple(self.keys[row] for row in rows)
-        return EmbeddedImages(self.features[rows], keys, (kind,) * len(rows))
+        return EmbeddedImages(self.features[rows], keys, (kind,) * len(rows), self.areas[rows])
 
 
 def embed_images(frames: Iterable[Frame], embedder: Embedder) -> EmbeddedImages:
@@ -86,15 +92,19 @@ def _embedded(
     keys: list[str] = []
     kinds: list[str] = []
     waiting: list[Cutout] = []
+    areas = [np.empty(0)]
     for key, cutouts in pieces:
         waiting += cutouts
         keys += [key] * len(cutouts)
         kinds += [cutout.kind for cutout in cutouts]
+        areas.append(areas_of(cutouts))
         if len(waiting) >= BATCH:
             features.append(embedder.embed(embedder_input(waiting, side=embedder.input_side)))
             waiting = []
     features.append(embedder.embed(embedder_input(waiting, side=embedder.input_side)))
-    return EmbeddedImages(np.concatenate(features), tuple(keys), tuple(kinds))
+    return EmbeddedImages(
+        np.concatenate(features), tuple(keys), tuple(kinds), np.concatenate(areas)
+    )
 
 
 def random_samples(
@@ -158,5 +168,6 @@ def fit_images(
         domain=tuple(domain),
         kinds=(kind,),
         input_side=embedder.input_side,
+        areas=images.areas,
     )
     return fit_both_halves(name, normals)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.anomalies.artefacts.features import feature_table
 from engine.anomalies.artefacts.head import ArtefactHead
-from engine.anomalies.cutouts import Cutout, cutouts_of
+from engine.anomalies.cutouts import Cutout, areas_of, cutouts_of
 from engine.anomalies.embedders import Embedder, make_embedder
 from engine.anomalies.embedders.base import Images
 from engine.anomalies.evidence import (
@@ -123,7 +123,11 @@ class AnomalyPipeline:
         images = embedder_input(
             [*cutouts, *others], self.preprocessing, side=self.embedder.input_side
         )
-        judged = self.reference.judge(self.embedder.embed(images), [frame.digest] * len(images))
+        judged = self.reference.judge(
+            self.embedder.embed(images),
+            [frame.digest] * len(images),
+            areas_of([*cutouts, *others]),
+        )
         opinions = self._opinions(frame, cutouts, cosmic_rays)
         rows = _rows_of(versions)
         found = [
@@ -161,7 +165,7 @@ class AnomalyPipeline:
         p_value = float(judged.p_value[row]) if covered else None
         verdict, reason = self._verdict(source, cutout, scores, p_value, opinion)
         named = covered and judged.class_names is not None
-        evidence = self._evidence(cutout, judged, row, opinion)
+        evidence = self._evidence(cutout, judged, row, opinion, covered=covered)
         return Detection(
             kind=cutout.kind,
             x=cutout.x,
@@ -196,9 +200,17 @@ class AnomalyPipeline:
         )
 
     def _evidence(
-        self, cutout: Cutout, judged: Judged, row: int, opinion: ArtefactOpinion | None
+        self,
+        cutout: Cutout,
+        judged: Judged,
+        row: int,
+        opinion: ArtefactOpinion | None,
+        *,
+        covered: bool,
     ) -> Evidence:
         several = cutout.planes is not None
+        conditioned = judged.conditioned_p_value
+        known = covered and conditioned is not None and bool(np.isfinite(conditioned[row]))
         return Evidence(
             perceptual_hash=hashes([cutout])[0],
             preprocessing=self.preprocessing.digest(several_planes=several),
@@ -207,6 +219,9 @@ class AnomalyPipeline:
             elongation=cutout.elongation,
             edge_px=cutout.edge_px,
             good_share=cutout.good_share,
+            conditioned_p_value=(
+                float(conditioned[row]) if known and conditioned is not None else None
+            ),
             artefact_probability=None if opinion is None else opinion.probability,
             artefact_kind=None if opinion is None else opinion.kind,
             artefact_model=None if self.artefacts is None else self.artefacts.digest,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.anomalies.calibration import Calibration, Combination
+from engine.anomalies.confounders import ConditionalCalibration
 from engine.anomalies.preprocessing import SIDE, preprocessing_text
 from engine.anomalies.projection import Projection
 from engine.anomalies.scores.base import Features, FittedScorer, Scores
@@ -44,7 +45,8 @@ class Judged:
 
     `statistic` is the combination's raw value, `p_value` its calibrated p, `contributions` each
     voter's share of the statistic. `class_names` and `class_probabilities` are the class head's
-    best guess, None without a head.
+    best guess, None without a head. `conditioned_p_value` is the combination's p among normals of
+    like area, NaN where the area is unknown, None where no areas were given or fitted.
     """
 
     raw: Mapping[str, Scores]
@@ -57,6 +59,7 @@ class Judged:
     search_vectors: NDArray[np.float32]
     class_names: tuple[str, ...] | None
     class_probabilities: Scores | None
+    conditioned_p_value: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Reference:
     `calibration_keys` are the source images of the calibration rows. `partner`, where there is
     one, was fitted on this one's calibration half and calibrated on its fit half, so that images
     of the reference itself can be judged by the one of the two that was not fitted on them.
+    `by_area` calibrates the combination among sources of like area, None without areas.
     """
 
     name: str
@@ -85,6 +89,7 @@ class Reference:
     input_side: int = SIDE
     calibration_keys: frozenset[str] = frozenset()
     partner: Reference | None = None
+    by_area: ConditionalCalibration | None = None
 
     def covers(self, source: str, kind: str) -> bool:
         """Whether cutouts of this kind from `source` belong to what was fitted and calibrated."""
@@ -116,19 +121,26 @@ class Reference:
             "preprocessing": preprocessing_text(self.input_side),
         }
 
-    def judge(self, features: Features, keys: Sequence[str] | None = None) -> Judged:
+    def judge(
+        self,
+        features: Features,
+        keys: Sequence[str] | None = None,
+        areas: NDArray[np.float64] | None = None,
+    ) -> Judged:
         """Score embeddings float32 (N, D) by every method and combine them.
 
         `keys` are the digests of the images that the rows come from. With them no row is judged by
         a model that was fitted on its image (where there is a partner), and a row that took part
-        in the calibration is left out of its own p-value. Raises ModelError when the embeddings do
-        not fit or are not finite.
+        in the calibration is left out of its own p-value. `areas` float64 (N,) are source areas in
+        px, NaN where unknown. Raises ModelError when the embeddings do not fit or are not finite.
         """
         self._check(features)
         if keys is not None and len(keys) != len(features):
             raise ModelError(f"one key per embedding is needed, got {len(keys)}, {len(features)}")
+        if areas is not None and len(areas) != len(features):
+            raise ModelError(f"one area per embedding is needed, got {len(areas)}, {len(features)}")
         if self.partner is None or not keys:
-            return self._judge(features, keys)
+            return self._judge(features, keys, areas)
         fitted = np.array([half_of(key) == "fit" for key in keys], dtype=np.bool_)
         parts = []
         for judge, rows in (
@@ -136,10 +148,17 @@ class Reference:
             (self.partner, np.flatnonzero(fitted)),
         ):
             if len(rows):
-                parts.append((rows, judge._judge(features[rows], [keys[int(r)] for r in rows])))
+                own = None if areas is None else areas[rows]
+                named = [keys[int(row)] for row in rows]
+                parts.append((rows, judge._judge(features[rows], named, own)))
         return replace(_joined(parts), search_vectors=self.projection.apply(features))
 
-    def _judge(self, features: Features, keys: Sequence[str] | None) -> Judged:
+    def _judge(
+        self,
+        features: Features,
+        keys: Sequence[str] | None,
+        areas: NDArray[np.float64] | None,
+    ) -> Judged:
         own = np.array([key in self.calibration_keys for key in keys or ()], dtype=np.bool_)
         own = own if keys is not None else np.zeros(len(features), dtype=np.bool_)
         raw = {method.name: method.score(features) for method in self.methods}
@@ -159,6 +178,11 @@ class Reference:
             search_vectors=self.projection.apply(features),
             class_names=_best(self.class_names, classes),
             class_probabilities=None if classes is None else classes.max(axis=1),
+            conditioned_p_value=(
+                None
+                if self.by_area is None or areas is None
+                else self.by_area.p_value(statistic, areas, own)
+            ),
         )
 
     def save(self, path: Path) -> None:
@@ -206,6 +230,8 @@ def _joined(parts: Sequence[tuple[NDArray[np.int64], Judged]]) -> Judged:
     def each(tables: Sequence[Mapping[str, Scores]]) -> dict[str, Scores]:
         return {name: one([table[name] for table in tables]) for name in tables[0]}
 
+    conditioned = [part.conditioned_p_value for part in judged]
+    is_conditioned = all(values is not None for values in conditioned)
     named = [part.class_names for part in judged]
     sure = [part.class_probabilities for part in judged]
     names = [name for group in named for name in group or ()]
@@ -221,6 +247,11 @@ def _joined(parts: Sequence[tuple[NDArray[np.int64], Judged]]) -> Judged:
         search_vectors=judged[0].search_vectors,
         class_names=tuple(names[index] for index in order) if has_classes else None,
         class_probabilities=one([s for s in sure if s is not None]) if has_classes else None,
+        conditioned_p_value=(
+            one([values for values in conditioned if values is not None])
+            if is_conditioned
+            else None
+        ),
     )
 
 

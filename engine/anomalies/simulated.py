@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.anomalies.cutouts import Cutout, cutouts_of
 from engine.anomalies.embedders import Embedder
@@ -49,12 +50,16 @@ class TruthMatch:
 
 @dataclass(frozen=True)
 class Sample:
-    """Detections of many frames: `features` float32 (N, D); the rest has one entry a row."""
+    """Detections of many frames: `features` float32 (N, D); the rest has one entry a row.
+
+    `nuisances` float64 (N, 3) are the source's area in px, its flux and its signal to noise.
+    """
 
     features: Features
     keys: tuple[str, ...]
     sources: tuple[str, ...]
     matches: tuple[TruthMatch, ...]
+    nuisances: NDArray[np.float64]
 
     def rows(self, status: str) -> np.ndarray:
         """Row numbers of one status, int64."""
@@ -99,7 +104,7 @@ def collect(
 ) -> Sample:
     """Detect, cut out and embed every frame's sources, and match them with the truth."""
     features = [np.empty((0, embedder.dimension), dtype=np.float32)]
-    keys, sources, matches = [], [], []
+    keys, sources, matches, nuisances = [], [], [], [np.empty((0, 3))]
     for number, simulated in enumerate(frames):
         frame = simulated.frame
         cutouts = cutouts_of(frame, limit=limit, cosmic_rays=clean(simulated))
@@ -108,8 +113,20 @@ def collect(
         keys += [frame.digest] * len(cutouts)
         sources += [frame.origin.source] * len(cutouts)
         matches += [match_truth(cutout, simulated.truth) for cutout in cutouts]
+        nuisances.append(np.array([_nuisances(cutout) for cutout in cutouts]).reshape(-1, 3))
         on_frame(number)
-    return Sample(np.concatenate(features), tuple(keys), tuple(sources), tuple(matches))
+    return Sample(
+        np.concatenate(features),
+        tuple(keys),
+        tuple(sources),
+        tuple(matches),
+        np.concatenate(nuisances),
+    )
+
+
+def _nuisances(cutout: Cutout) -> list[float]:
+    values = (cutout.area_px, cutout.flux, cutout.snr)
+    return [float("nan") if value is None else float(value) for value in values]
 
 
 def match_truth(cutout: Cutout, truth: Truth) -> TruthMatch:
@@ -150,6 +167,7 @@ def normals_of(sample: Sample, embedder: Embedder) -> Normals:
         domain=tuple(sorted({source_family(sample.sources[row]) for row in rows})),
         labels=[sample.matches[row].kind or NORMAL for row in rows],
         input_side=embedder.input_side,
+        areas=sample.nuisances[rows, 0],
     )
 
 

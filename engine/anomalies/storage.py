@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from engine.anomalies.calibration import Calibration, Combination
+from engine.anomalies.confounders import ConditionalCalibration
 from engine.anomalies.preprocessing import SIDE, preprocessing_text
 from engine.anomalies.projection import Projection
 from engine.anomalies.reference import Method, Reference
@@ -111,6 +112,10 @@ def _arrays(reference: Reference) -> Arrays:
     }
     for name, calibration in reference.calibrations.items():
         arrays[f"calibration.{name}"] = calibration.scores
+    if reference.by_area is not None:
+        arrays["by_area.edges"] = reference.by_area.edges
+        for number, part in enumerate(reference.by_area.bins):
+            arrays[f"by_area.{number}"] = part.scores
     if reference.head is not None:
         arrays |= {f"head.{key}": value for key, value in reference.head.tensors().items()}
     for method in reference.methods:
@@ -143,7 +148,15 @@ def _reference(facts: Mapping[str, Any], arrays: Arrays, partner: Reference | No
         input_side=facts["input_side"],
         calibration_keys=frozenset(facts["calibration_keys"]),
         partner=partner,
+        by_area=_by_area(_under(arrays, "by_area.")),
     )
+
+
+def _by_area(arrays: Arrays) -> ConditionalCalibration | None:
+    if "edges" not in arrays:
+        return None
+    bins = (Calibration(arrays[str(number)]) for number in range(len(arrays["edges"]) + 1))
+    return ConditionalCalibration(arrays["edges"], tuple(bins))
 
 
 def _scorer(kind: str, arrays: Arrays) -> FittedScorer:

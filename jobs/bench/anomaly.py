@@ -152,7 +152,7 @@ def real_sections(
         }
     if "learning" in sections and made:
         say("learning")
-        figures["learning"] = learning(made, material, np.random.default_rng(seed))
+        figures["learning"] = learning(made, material, seed)
     if "probes" in sections and sets:
         say("probes")
         figures["probes"] = probes(sets, material, seed)

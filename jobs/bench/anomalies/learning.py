@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from engine.anomalies.calibration import Calibration
-from engine.anomalies.fitting import Normals, fit_both_halves, voters_among
+from engine.anomalies.fitting import VOTER_SETS, Normals, cross_scores
 from engine.anomalies.interest import InterestSpace, next_batch, rank_by_interest
 from jobs.bench.anomalies.pictures import Task
 from jobs.bench.anomalies.ranking import Material, spread
@@ -39,14 +39,13 @@ POOLS = {
 }
 
 
-def learning(
-    tasks: dict[str, Task], material: dict[str, Material], rng: np.random.Generator
-) -> dict[str, Any]:
+def learning(tasks: dict[str, Task], material: dict[str, Material], seed: int) -> dict[str, Any]:
     """Found within 100 labels, mean and spread of 8 pools, for every pool that the data allow."""
     figures: dict[str, Any] = {}
-    for name, pool in POOLS.items():
+    for number, (name, pool) in enumerate(POOLS.items()):
         if not all(task in tasks for task in pool.task):
             continue
+        rng = np.random.default_rng([seed, number])
         chosen = [tasks[task] for task in pool.task]
         source = material[chosen[0].dataset]
         rows = np.concatenate([task.rows for task in chosen])
@@ -74,7 +73,7 @@ def learning(
             "study_found_in_its_pool": pool.study,
             "study_pool_normals_and_anomalies": [pool.normals, pool.anomalies],
         }
-    figures["refit"] = refit_time(rng)
+    figures["refit"] = refit_time(np.random.default_rng(seed))
     return figures
 
 
@@ -99,11 +98,8 @@ def pool_prior(material: Material, rows: NDArray[np.int64]) -> NDArray[np.float6
     features = material.features[rows]
     keys = [f"row-{row}" for row in rows]
     normals = Normals(features, keys, dict(material.parts), material.embedder, ("bench",))
-    judged = fit_both_halves("pool", normals).judge(features, keys)
-    ranks = [
-        Calibration.of(judged.raw[name]).percentile(judged.raw[name])
-        for name in voters_among(tuple(judged.raw))
-    ]
+    raw = cross_scores(normals, VOTER_SETS[0])
+    ranks = [rankdata(scores) / len(scores) for scores in raw.values()]
     return np.asarray(np.mean(ranks, axis=0), dtype=np.float64)
 
 

@@ -27,6 +27,7 @@ CANDIDATES = (
     "mahalanobis_zoom",
     "knn_morphology",
     "knn_zoom_morphology",
+    "pca_reconstruction_zoom_morphology",
 )
 MOST_MEMBERS = 4
 BASELINE = "pixel_pca_baseline"

@@ -45,7 +45,9 @@ def normals(tiny: TinyEmbedder) -> Normals:
     features = normal_features(np.random.default_rng(0), 900)
     labels = ["star" if row[0] > 5 else "spiral" for row in features]
     keys = [f"image-{row // 3}" for row in range(len(features))]
-    return Normals(features, keys, tiny.parts, "tiny", ("sim",), ("source",), labels)
+    areas = np.exp(3 + 0.5 * features[:, 0].astype(np.float64) / 5)
+    areas[::50] = np.nan
+    return Normals(features, keys, tiny.parts, "tiny", ("sim",), ("source",), labels, areas=areas)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from engine.anomalies.pipeline import AnomalyPipeline
 from engine.anomalies.policy import DEFAULT_LIMIT, AnomalyPolicy
 from engine.anomalies.simulated import (
     ANOMALY,
+    NORMAL,
     cleaned_by_truth,
     injected_frames,
     match_truth,
@@ -19,6 +20,7 @@ from engine.anomalies.simulated import (
 )
 from engine.errors import ModelError, NotApplicable
 from engine.frame import Frame, Origin
+from engine.metrics.ranking import roc_auc
 from engine.results import CosmicRayResult, Verdict
 from engine.sky import simulated_frame, simulated_rover_frame
 
@@ -49,6 +51,8 @@ def test_every_detection_is_complete_and_says_why(pipeline: AnomalyPipeline) -> 
             assert 0 <= score.percentile <= 100
             assert 0 < score.p_value <= 1
         assert detection.scores[-1].p_value == detection.p_value
+        assert detection.evidence is not None
+        assert 0 < detection.evidence.conditioned_p_value <= 1
 
 
 @pytest.mark.slow
@@ -126,14 +130,16 @@ def test_a_saturated_star_does_not_stall_deblending(pipeline: AnomalyPipeline) -
 @pytest.mark.slow
 def test_the_shipped_reference_ranks_injected_anomalies_above_normals() -> None:
     pipeline = AnomalyPipeline()
-    odd, plain = [], []
+    found: dict[str, list[float]] = {ANOMALY: [], NORMAL: []}
     for simulated in injected_frames(4, seed=77):
         result = pipeline.run(simulated.frame, RNG, cleaned_by_truth(simulated))
         for detection in result.detections:
             status = match_truth(detection, simulated.truth).status
-            (odd if status == ANOMALY else plain).append(detection.p_value)
+            found.setdefault(status, []).append(detection.p_value)
+    odd, plain = (1 - np.array(found[status]) for status in (ANOMALY, NORMAL))
     assert len(odd) >= 4
-    assert np.median(odd) < 0.05 < np.median(plain)
+    assert np.median(1 - odd) < 0.05
+    assert roc_auc(plain, odd) > 0.75
 
 
 def test_struck_pixels_take_the_median_of_their_good_neighbours() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine.anomalies.fitting import Normals, fit_both_halves, fit_reference
+from engine.anomalies.fitting import Normals, cross_scores, fit_both_halves, fit_reference
 from engine.anomalies.reference import Reference, half_of, source_family
+from engine.anomalies.scores.mahalanobis import Mahalanobis
 from engine.errors import CalibrationError, ModelError
 from engine.split import split_of
 
@@ -32,6 +33,27 @@ def test_new_normals_get_uniform_p_values_and_outliers_small_ones(reference: Ref
     assert odd.statistic.min() > np.quantile(judged.statistic, 0.99)
 
 
+def test_p_values_among_sources_of_like_area_hold_and_need_the_area(
+    normals: Normals, reference: Reference
+) -> None:
+    held_out = normals.rows("calibrate", calibrate=0.3, test=0)
+    assert reference.by_area is not None
+    assert sum(part.size for part in reference.by_area.bins) == int(
+        np.isfinite(normals.areas[held_out]).sum()  # type: ignore[index]
+    )
+    features = fresh(3000)
+    areas = np.exp(3 + 0.5 * features[:, 0].astype(np.float64) / 5)
+    areas[:5] = np.nan
+    judged = reference.judge(features, areas=areas)
+    p_values = judged.conditioned_p_value
+    assert p_values is not None
+    assert np.isnan(p_values[:5]).all()
+    assert np.mean(p_values[5:] <= 0.1) == pytest.approx(0.1, abs=0.05)
+    assert reference.judge(features[:3]).conditioned_p_value is None
+    with pytest.raises(ModelError, match="one area per embedding"):
+        reference.judge(features, areas=areas[:7])
+
+
 def test_every_part_and_the_class_head_have_their_methods(reference: Reference) -> None:
     assert [method.name for method in reference.methods] == [
         "pca_reconstruction",
@@ -39,6 +61,7 @@ def test_every_part_and_the_class_head_have_their_methods(reference: Reference) 
         "knn",
         "isolation_forest",
         "knn_morphology",
+        "pca_reconstruction_morphology",
         "relative_mahalanobis",
         "vim",
         "msp",
@@ -82,7 +105,10 @@ def test_no_image_is_judged_by_a_model_that_was_fitted_on_it(normals: Normals) -
     both = fit_both_halves("both", replace(normals, labels=None))
     assert both.partner is not None
     keys = list(normals.keys)
-    judged = both.judge(normals.features, keys)
+    judged = both.judge(normals.features, keys, normals.areas)
+    known = np.isfinite(normals.areas)  # type: ignore[arg-type]
+    p_values = np.asarray(judged.conditioned_p_value)[known]
+    assert np.mean(p_values <= 0.05) == pytest.approx(0.05, abs=0.02)
     fitted = np.array([half_of(key) == "fit" for key in keys])
     for reference, rows in ((both, ~fitted), (both.partner, fitted)):
         assert not reference.calibration_keys & {k for k, f in zip(keys, ~rows, strict=True) if f}
@@ -106,6 +132,15 @@ def test_a_pair_comes_back_from_its_file(normals: Normals, tmp_path: Path) -> No
     assert again.summary()["cross_fitted"]
 
 
+def test_a_pool_is_scored_by_the_half_that_it_is_not_in(normals: Normals) -> None:
+    raw = cross_scores(normals, ("mahalanobis", "knn_morphology"))
+    assert list(raw) == ["mahalanobis", "knn_morphology"]
+    fitted = np.array([half_of(key) == "fit" for key in normals.keys])
+    by_hand = Mahalanobis.fit(normals.features[fitted, :16]).score(normals.features[~fitted, :16])
+    np.testing.assert_array_equal(raw["mahalanobis"][~fitted], by_hand)
+    assert (raw["knn_morphology"] > 0).all()
+
+
 def test_keys_must_be_one_per_embedding(reference: Reference) -> None:
     with pytest.raises(ModelError, match="one key per embedding"):
         reference.judge(fresh(3), ["a"])
@@ -114,7 +149,9 @@ def test_keys_must_be_one_per_embedding(reference: Reference) -> None:
 def test_a_reference_comes_back_from_its_file(reference: Reference, tmp_path: Path) -> None:
     reference.save(tmp_path / "again.safetensors")
     again = Reference.load(tmp_path / "again.safetensors")
-    before, after = reference.judge(fresh(30)), again.judge(fresh(30))
+    areas = np.linspace(20, 60, 30)
+    before, after = (r.judge(fresh(30), areas=areas) for r in (reference, again))
+    np.testing.assert_array_equal(before.conditioned_p_value, after.conditioned_p_value)
     for name in before.raw:
         np.testing.assert_array_equal(before.raw[name], after.raw[name])
         np.testing.assert_array_equal(before.p_values[name], after.p_values[name])

@@ -90,6 +90,10 @@ def test_anomalies_never_reach_the_fit_and_are_found_afterwards(tiny: Embedder) 
     assert figures["ranking"]["combined"]["roc_auc"] > 0.6
     assert figures["realised_false_positive_rate"]["at_0.05"] < 0.25
     assert set(figures["roc_auc_by_kind"]) <= {"arc", "merger", "ring"}
+    with_area = figures["correlation_with"]["combined"]
+    assert set(with_area) == {"area", "magnitude", "signal_to_noise"}
+    assert all(-1 <= value <= 1 for value in with_area.values())
+    assert set(figures["among_like_areas"]) == {"plain", "among_like_areas"}
 
 
 def test_frames_of_ones_own_are_judged_by_their_sources_and_pictures_whole(tiny: Embedder) -> None:
