@@ -82,6 +82,11 @@ def _totals(found: list[Row]) -> None:
         help=f"{known['match']} matched, {known['not_determined']} not determined, "
         f"{known['not_asked']} not asked. A service that failed proves nothing.",
     )
+    if apart := numbers.get("artefact", 0):
+        st.caption(
+            f"{count(apart)} of them are kept apart as artefacts: behind everything else, under "
+            "the verdict “artefact”, each with its reason."
+        )
 
 
 def _facets() -> dict[str, str | None]:

@@ -10,7 +10,6 @@ from jobs.cli.output import progress
 
 TRAINING_SEED = 1_000
 VANISHED = 4
-CLEANING_SAMPLES = 2
 HEAT_FRAMES = 20
 
 
@@ -35,7 +34,7 @@ def train_artefacts(frames: int, seed: int, folder: Path) -> dict[str, Any]:
     from engine.cosmicrays.pipeline import CosmicRayPipeline
     from engine.cosmicrays.policy import CosmicRayPolicy
 
-    cosmic_rays = CosmicRayPipeline(CosmicRayPolicy(method="vi", views=1, samples=CLEANING_SAMPLES))
+    cosmic_rays = CosmicRayPipeline(CosmicRayPolicy(method="unet", views=1, fill="learned"))
 
     def say(number: int) -> None:
         if number % 20 == 0:

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from engine.anomalies.artefacts import surroundings
+from engine.anomalies.artefacts.surroundings import surroundings_table
 from engine.anomalies.cutouts import Cutout
 from engine.frame import Frame, Mask, Pixels
 
 Table = NDArray[np.float64]
 
-NAMES = (
+OWN_NAMES = (
     "log_area", "log_snr", "log_peak", "elongation", "upright", "peak_share", "nine_share",
     "column_share", "row_share", "box_fill", "ellipse_fill", "sharpness", "boundary_step",
     "centre_over_ring", "flatness", "asymmetry", "concentration", "gini", "edge_widths",
@@ -22,6 +24,7 @@ NAMES = (
     "spread_over_length", "deepest", "sky_scatter", "line_middle", "line_low", "column_middle",
     "row_middle", "holes", "raw_over_clean",
 )  # fmt: skip
+NAMES = (*OWN_NAMES, *surroundings.NAMES)
 LINE_POINTS = 256
 TINY = 1e-9
 
@@ -29,7 +32,7 @@ TINY = 1e-9
 def feature_table(
     frame: Frame, image: Pixels, raw: Pixels, cutouts: Sequence[Cutout], hits: Mask | None
 ) -> Table:
-    """Features float64 (N, 36) of the sources on one frame, one row a cutout, all finite.
+    """Features float64 (N, 55) of the sources on one frame, one row a cutout, all finite.
 
     `image` (H, W) is what the sources were found on, `raw` the frame as it came, `hits` the
     cosmic-ray pixels where they are known. Widths are compared with the frame's own stellar width,
@@ -41,14 +44,15 @@ def feature_table(
         raise ValueError("artefact features need sources with footprints, got a whole image")
     level = float(np.median([cutout.level for cutout in cutouts]))
     noise = max(float(np.median([cutout.noise for cutout in cutouts])), TINY)
-    good = np.where(frame.mask, level, image)
-    smooth = ndimage.gaussian_filter((good - level) / noise, 1.0)
-    top = max(float(np.max((good - level) / noise)), 1.0)
+    light = (np.where(frame.mask, level, image) - level) / noise
+    smooth = ndimage.gaussian_filter(light, 1.0)
+    top = max(float(np.max(light)), 1.0)
     none = np.zeros(frame.mask.shape, np.bool_) if hits is None else hits
     rows = np.array([_row(cutout, smooth, raw, top, none) for cutout in cutouts])
     width = NAMES.index("width")
     stellar = max(float(np.quantile(rows[:, width], 0.2)), 0.3)
     rows[:, NAMES.index("width_over_frame")] = rows[:, width] / stellar
+    rows = np.hstack([rows, surroundings_table(light, ~frame.mask, cutouts)])
     return np.asarray(np.nan_to_num(rows, nan=0.0, posinf=1e6, neginf=-1e6), dtype=np.float64)
 
 

@@ -19,9 +19,9 @@ from engine.cards import WEIGHTS, read_card
 from engine.errors import CalibrationError, ModelError
 
 HEAD_NAME = "anomaly-artefacts"
-FORMAT = "skysieve-artefact-head-1"
+FORMAT = "skysieve-artefact-head-2"
 REAL = "real"
-TREES, DEPTH, RATE, SUBSAMPLE, LEAST_LEAF = 150, 4, 0.1, 0.6, 5
+TREES, KIND_TREES, DEPTH, RATE, SUBSAMPLE, LEAST_LEAF = 300, 40, 4, 0.1, 0.6, 5
 LEAF = -1
 
 
@@ -58,36 +58,45 @@ class Forest:
 
 
 @dataclass(frozen=True)
-class ArtefactHead:
-    """P(kind | features) by gradient-boosted trees (Friedman 2001, Annals of Stat. 29).
+class Boosted:
+    """Gradient-boosted trees (Friedman 2001, Annals of Stat. 29) over K classes.
 
-    `kinds` begins with "real"; scores are prior + learning rate x sum of trees, then softmax.
-    `threshold` is the probability of being an artefact above which a detection is kept apart,
-    chosen on training nights; `domain` holds the source families it was trained for: elsewhere the
-    probability is told and decides nothing.
+    P float64 (N, K) is the softmax of `prior` (K,) plus the sum of the trees.
+    """
+
+    prior: NDArray[np.float32]
+    forest: Forest
+
+    def probabilities(self, table: Table) -> Table:
+        """P float64 (N, K) of features float64 (N, D)."""
+        scores = self.prior + self.forest.sums(table, len(self.prior))
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class ArtefactHead:
+    """Whether a detection is an artefact, and of which kind.
+
+    `flawed` tells artefacts (class 1) from all else, `kind` one of `kinds` from another, given that
+    it is an artefact. `threshold` is the probability of being one above which a detection is kept
+    apart, chosen on training nights; `domain` holds the source families it was trained for:
+    elsewhere the probability is told and decides nothing.
     """
 
     kinds: tuple[str, ...]
-    prior: NDArray[np.float32]
-    forest: Forest
+    flawed: Boosted
+    kind: Boosted
     threshold: float
     domain: tuple[str, ...]
     digest: str = ""
 
-    def probabilities(self, table: Table) -> Table:
-        """P float64 (N, kinds) of features float64 (N, 36)."""
+    def judge(self, table: Table) -> tuple[Table, tuple[str, ...]]:
+        """Probability of being an artefact (N,), and the likeliest kind, of features (N, 55)."""
         if table.ndim != 2 or table.shape[1] != len(NAMES):
             raise ModelError(f"artefact features must be (N, {len(NAMES)}), got {table.shape}")
-        scores = self.prior + self.forest.sums(table, len(self.kinds))
-        scores = scores - scores.max(axis=1, keepdims=True)
-        shares = np.exp(scores)
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float64)
-
-    def judge(self, table: Table) -> tuple[Table, tuple[str, ...]]:
-        """Probability of being an artefact (N,), and the likeliest kind of artefact of each row."""
-        shares = self.probabilities(table)
-        likeliest = shares[:, 1:].argmax(axis=1)
-        return 1.0 - shares[:, 0], tuple(self.kinds[1 + index] for index in likeliest)
+        likeliest = self.kind.probabilities(table).argmax(axis=1)
+        return self.flawed.probabilities(table)[:, 1], tuple(self.kinds[row] for row in likeliest)
 
     def decides(self, source: str) -> bool:
         """Whether the head may take a detection of this source out of the candidates."""
@@ -96,14 +105,14 @@ class ArtefactHead:
     def save(self, path: Path) -> None:
         """Write one safetensors file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        trees = {name: np.ascontiguousarray(getattr(self.forest, name)) for name in FIELDS}
+        tensors = {f"flawed.{name}": part for name, part in _tensors(self.flawed).items()}
+        tensors |= {f"kind.{name}": part for name, part in _tensors(self.kind).items()}
         facts = {
             "kinds": self.kinds,
             "threshold": self.threshold,
             "domain": self.domain,
             "features": NAMES,
         }
-        tensors = {**trees, "prior": np.ascontiguousarray(self.prior)}
         save_file(tensors, path, metadata={"format": FORMAT, "facts": json.dumps(facts)})
         path.chmod(0o644)
 
@@ -126,11 +135,10 @@ class ArtefactHead:
             raise ModelError(
                 f"{path} was trained on other features: skysieve train anomaly --artefacts"
             )
-        forest = Forest(**{field: tensors[field] for field in FIELDS})
         return cls(
             kinds=tuple(facts["kinds"]),
-            prior=tensors["prior"],
-            forest=forest,
+            flawed=_boosted(tensors, "flawed"),
+            kind=_boosted(tensors, "kind"),
             threshold=float(facts["threshold"]),
             domain=tuple(facts["domain"]),
             digest=card.digest,
@@ -140,6 +148,16 @@ class ArtefactHead:
 FIELDS = ("feature", "threshold", "left", "right", "value", "kind")
 
 
+def _tensors(boosted: Boosted) -> dict[str, NDArray[Any]]:
+    trees = {name: np.ascontiguousarray(getattr(boosted.forest, name)) for name in FIELDS}
+    return {**trees, "prior": np.ascontiguousarray(boosted.prior)}
+
+
+def _boosted(tensors: dict[str, NDArray[Any]], name: str) -> Boosted:
+    forest = Forest(**{field: tensors[f"{name}.{field}"] for field in FIELDS})
+    return Boosted(tensors[f"{name}.prior"], forest)
+
+
 def fit_head(
     table: Table,
     labels: Sequence[str],
@@ -147,21 +165,38 @@ def fit_head(
     seed: int,
     domain: Sequence[str],
     threshold: float = 0.5,
-    trees: int = TREES,
 ) -> ArtefactHead:
-    """Fit on features (N, 36) and one label a row, "real" or a kind of artefact.
+    """Fit on features (N, 55) and one label a row, "real" or a kind of artefact.
 
-    Every class weighs by the square root of its rarity, so that rare kinds count. Raises
-    CalibrationError without at least one artefact and one real row.
+    Raises CalibrationError without a real row or with less than two kinds of artefact.
+    """
+    flawed = np.array([label != REAL for label in labels], dtype=np.int64)
+    kinds = tuple(sorted(set(labels) - {REAL}))
+    if len(kinds) < 2 or flawed.all():
+        raise CalibrationError(
+            f"the artefact head needs real detections and two kinds of artefact, got {set(labels)}"
+        )
+    codes = np.array([kinds.index(label) for label in labels if label != REAL])
+    return ArtefactHead(
+        kinds,
+        fit_boosted(table, flawed, seed=seed),
+        fit_boosted(table[flawed == 1], codes, seed=seed, trees=KIND_TREES),
+        threshold,
+        tuple(domain),
+    )
+
+
+def fit_boosted(
+    table: Table, codes: NDArray[np.int64], *, seed: int, trees: int = TREES
+) -> Boosted:
+    """Fit trees on features (N, D) and classes int64 (N,) from 0 on.
+
+    Every class weighs by the square root of its rarity, so that rare ones count.
     """
     from sklearn.ensemble import GradientBoostingClassifier
 
-    kinds = (REAL, *sorted(set(labels) - {REAL}))
-    if len(kinds) < 2 or REAL not in set(labels):
-        raise CalibrationError("the artefact head needs both real detections and artefacts")
-    codes = np.array([kinds.index(label) for label in labels])
-    counts = np.bincount(codes, minlength=len(kinds))
-    weights = np.sqrt(len(codes) / (len(kinds) * counts))[codes]
+    counts = np.bincount(codes)
+    weights = np.sqrt(len(codes) / (len(counts) * counts))[codes]
     model = GradientBoostingClassifier(
         n_estimators=trees,
         max_depth=DEPTH,
@@ -171,11 +206,10 @@ def fit_head(
         max_features="sqrt",
         random_state=seed,
     ).fit(table.astype(np.float32), codes, sample_weight=weights)
-    prior, forest = _exported(model, len(kinds), table)
-    return ArtefactHead(kinds, prior, forest, threshold, tuple(domain))
+    return exported(model, len(counts), table)
 
 
-def _exported(model: Any, kinds: int, table: Table) -> tuple[NDArray[np.float32], Forest]:
+def exported(model: Any, kinds: int, table: Table) -> Boosted:
     """The trees as arrays; with two classes sklearn fits one tree a round, for the second."""
     grown = [
         (tree.tree_, column if kinds > 2 else 1)
@@ -203,4 +237,4 @@ def _exported(model: Any, kinds: int, table: Table) -> tuple[NDArray[np.float32]
     raw = np.atleast_2d(model.decision_function(first))
     whole = raw if kinds > 2 else np.column_stack([np.zeros(1), raw.ravel()])
     prior = whole[0] - forest.sums(first.astype(np.float64), kinds)[0]
-    return prior.astype(np.float32), forest
+    return Boosted(prior.astype(np.float32), forest)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.anomalies.artefacts.features import Table, feature_table
+from engine.anomalies.artefacts.surroundings import footprint_pixels
 from engine.anomalies.cutouts import Cutout, cutouts_of
 from engine.anomalies.policy import DEFAULT_LIMIT
 from engine.anomalies.simulated import ANOMALY, NORMAL, UNCLEAR, match_truth
@@ -114,7 +115,7 @@ def name_detection(cutout: Cutout, flaws: FlawLight) -> Named:
 
 def _owner(cutout: Cutout, flaws: FlawLight) -> str | None:
     """The kind of artefact that owns the detection, None when no artefact does."""
-    truth, (rows, columns) = flaws.sky, _pixels(cutout, flaws.sky.artefacts.shape)
+    truth, (rows, columns) = flaws.sky, footprint_pixels(cutout, flaws.sky.artefacts.shape)
     if rows.size == 0:
         return None
     spoiled = float(truth.artefacts[rows, columns].mean())
@@ -135,18 +136,6 @@ def _owner(cutout: Cutout, flaws: FlawLight) -> str | None:
     return flaws.kinds[int(of_flaw.argmax())]
 
 
-def _pixels(cutout: Cutout, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the frame that the footprint covers, int64."""
-    own = cutout.footprint
-    if own is None:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    rows, columns = np.nonzero(own)
-    rows = rows + round(cutout.y) - own.shape[0] // 2
-    columns = columns + round(cutout.x) - own.shape[1] // 2
-    there = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
-    return rows[there], columns[there]
-
-
 def _near(cutout: Cutout, truth: Truth) -> list[SkyObject]:
     return [
         thing
@@ -165,7 +154,7 @@ def _centre_inside(cutout: Cutout, truth: Truth) -> bool:
 
 @dataclass(frozen=True)
 class NightTable:
-    """Detections of a night: features (N, 36), what each is, and the frame it lies on."""
+    """Detections of a night: features (N, 55), what each is, and the frame it lies on."""
 
     table: Table
     named: tuple[Named, ...]

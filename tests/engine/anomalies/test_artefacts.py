@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from engine.anomalies.artefacts.features import NAMES, feature_table
-from engine.anomalies.artefacts.head import HEAD_NAME, REAL, ArtefactHead, fit_head
+from engine.anomalies.artefacts.head import (
+    HEAD_NAME,
+    REAL,
+    ArtefactHead,
+    exported,
+    fit_boosted,
+    fit_head,
+)
 from engine.anomalies.artefacts.nights import (
     ARTEFACT,
     FlawLight,
@@ -33,15 +40,17 @@ QUIET = FieldConditions(size=SIDE, n_stars=0, n_galaxies=0, cosmic_ray_rate=0)
 
 def rows(count: int, shift: float, seed: int) -> np.ndarray:
     table = np.random.default_rng(seed).normal(size=(count, len(NAMES)))
-    table[:, 3] += shift
+    table[:, 3:13] += shift
     return table
 
 
 @pytest.fixture(scope="module")
 def head() -> ArtefactHead:
-    table = np.concatenate([rows(80, 0, 0), rows(60, 6, 1), rows(60, -6, 2)])
-    labels = [REAL] * 80 + ["trail"] * 60 + ["ghost"] * 60
-    return fit_head(table, labels, seed=0, domain=("sim",), trees=40)
+    table = np.concatenate([rows(60, 0, 0), rows(40, 6, 1), rows(40, -6, 2)])
+    codes = np.repeat([0, 1], [60, 80])
+    flawed = fit_boosted(table, codes, seed=0, trees=20)
+    kind = fit_boosted(table[60:], np.repeat([1, 0], 40), seed=0, trees=10)
+    return ArtefactHead(("ghost", "trail"), flawed, kind, 0.5, ("sim",))
 
 
 @pytest.mark.parametrize("kind", ARTEFACT_KINDS)
@@ -157,21 +166,27 @@ def test_whole_images_have_no_artefact_features() -> None:
         feature_table(frame, frame.pixels, frame.pixels, cutouts_of(frame), None)
 
 
-def test_the_head_gives_what_sklearn_gives(head: ArtefactHead) -> None:
+def test_exported_trees_give_what_sklearn_gives() -> None:
     from sklearn.ensemble import GradientBoostingClassifier
-
-    from engine.anomalies.artefacts.head import _exported
 
     table, codes = np.concatenate([rows(40, 0, 3), rows(40, 5, 4)]), np.repeat([0, 1], 40)
     for labels in (codes, np.repeat([0, 1, 2, 0], 20)):
         model = GradientBoostingClassifier(n_estimators=7, random_state=0)
         model.fit(table.astype(np.float32), labels)
-        kinds = int(labels.max()) + 1
-        prior, forest = _exported(model, kinds, table)
-        names = (REAL, "ghost", "trail")[:kinds]
-        exported = ArtefactHead(names, prior, forest, 0.5, ("sim",))
+        boosted = exported(model, int(labels.max()) + 1, table)
         expected = model.predict_proba(table.astype(np.float32))
-        np.testing.assert_allclose(exported.probabilities(table), expected, atol=1e-5)
+        np.testing.assert_allclose(boosted.probabilities(table), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fitted_head_tells_artefacts_and_their_kinds_from_the_rest() -> None:
+    table = np.concatenate([rows(80, 0, 0), rows(60, 6, 1), rows(60, -6, 2)])
+    fitted = fit_head(table, [REAL] * 80 + ["trail"] * 60 + ["ghost"] * 60, seed=0, domain=("sim",))
+    assert fitted.kinds == ("ghost", "trail")
+    probability, kinds = fitted.judge(np.concatenate([rows(9, 0, 7), rows(9, 6, 8)]))
+    assert (probability[:9] < 0.5).all()
+    assert (probability[9:] > 0.5).all()
+    assert kinds[9:] == ("trail",) * 9
 
 
 def test_the_head_knows_its_kinds_and_decides_for_its_own_domain(head: ArtefactHead) -> None:
@@ -190,17 +205,18 @@ def test_a_saved_head_gives_equal_answers(head: ArtefactHead, tmp_path: Path) ->
     write_card(tmp_path, card)
     again = ArtefactHead.load(tmp_path)
     table = rows(9, 2, 11)
-    np.testing.assert_array_equal(again.probabilities(table), head.probabilities(table))
+    np.testing.assert_array_equal(again.judge(table)[0], head.judge(table)[0])
+    assert again.judge(table)[1] == head.judge(table)[1]
     assert (again.threshold, again.domain, again.digest) == (0.5, ("sim",), card.digest)
 
 
 def test_a_head_without_artefacts_cannot_be_fitted_and_other_features_are_refused(
     head: ArtefactHead,
 ) -> None:
-    with pytest.raises(CalibrationError, match="both real detections and artefacts"):
+    with pytest.raises(CalibrationError, match="needs real detections and two kinds of artefact"):
         fit_head(rows(9, 0, 0), [REAL] * 9, seed=0, domain=("sim",))
     with pytest.raises(ModelError, match="artefact features must be"):
-        head.probabilities(np.zeros((2, 3)))
+        head.judge(np.zeros((2, 3)))
 
 
 def test_the_threshold_spares_all_but_the_stated_share() -> None:
