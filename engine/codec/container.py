@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
 
+from engine.codec.colour import PLANES
 from engine.codec.mapping import EIGHT_BIT, STORED_BYTES, SampleMapping
 from engine.errors import BitstreamError
 
@@ -44,7 +45,7 @@ _HEADER = struct.Struct("<4sBBBBIIHHB8sH")
 _PACKET = struct.Struct("<2sIBI")
 _CRC16, _CRC32 = struct.Struct("<H"), struct.Struct("<I")
 PACKET_OVERHEAD = _PACKET.size + _CRC16.size + _CRC32.size
-_AFFINE, _ASINH, _ESSENTIAL_CARDS, _MASKED, _HITS = 1, 2, 4, 8, 16
+_AFFINE, _ASINH, _ESSENTIAL_CARDS, _MASKED, _HITS, _LUMA = 1, 2, 4, 8, 16, 32
 
 
 class Mode(IntEnum):
@@ -62,6 +63,7 @@ class FileHeader:
     `near` is the largest error of Mode.NEAR (0 = lossless). `unit` and `cards` describe the frame;
     `essential_cards` says that only the cards needed to place and calibrate it were kept, `masked`
     that a packet with the mask of bad pixels belongs to the file, `hits` one with particle hits.
+    `luma` says that three planes were coded as luma and two colour differences.
     """
 
     mode: Mode
@@ -78,6 +80,7 @@ class FileHeader:
     essential_cards: bool = False
     masked: bool = False
     hits: bool = False
+    luma: bool = False
 
     @property
     def coded_planes(self) -> int:
@@ -114,7 +117,7 @@ class FileHeader:
                 f"{MAX_STORED_TEXT}: shorten it"
             )
         flags = _ESSENTIAL_CARDS * self.essential_cards | _MASKED * self.masked
-        flags |= _HITS * self.hits
+        flags |= _HITS * self.hits | _LUMA * self.luma
         mapping = b""
         if self.mapping != EIGHT_BIT:
             flags |= _ASINH if self.mapping.kind == "asinh" else _AFFINE
@@ -198,6 +201,7 @@ def read_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[FileHeader, 
         bool(flags & _ESSENTIAL_CARDS),
         bool(flags & _MASKED),
         bool(flags & _HITS),
+        bool(flags & _LUMA) and planes == PLANES,
     )
     return header, end + _CRC32.size
 

@@ -85,6 +85,20 @@ def held_out_frames(data: Path | None, per_group: int) -> dict[str, list[Frame]]
     return {name: frames for name, frames in groups.items() if frames}
 
 
+def held_out_rover_frames(data: Path) -> list[Frame]:
+    """The held-out lossless rover frames in 8 bits, from their 0.01 to their 99.99 percentile."""
+    rover = (f for f in _raw_mars(data, held_out=True) if "hirise" not in f.origin.uri)
+    return [stretched(frame) for frame in rover]
+
+
+def stretched(frame: Frame) -> Frame:
+    """The frame in 8 bits, from its 0.01 to its 99.99 percentile."""
+    low, high = np.percentile(frame.pixels[..., ~frame.mask], (0.01, 99.99))
+    share = np.clip((frame.filled() - low) / max(high - low, 1e-30), 0.0, 1.0)
+    levels = np.rint(255.0 * share).astype(np.uint8)
+    return Frame.of(levels, frame.origin, mask=frame.mask)
+
+
 def eight_bit(frame: Frame) -> Frame:
     """The frame in 8 bits, without its header; an 8-bit frame as it is."""
     if frame.sample_type == "uint8":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.codec.colour import from_luma, squared_errors
 from engine.codec.container import (
     HITS_PACKET,
     MASK_PACKET,
@@ -228,6 +229,8 @@ def _decode_learned(
             finer[part.rows, part.columns] = True
     shape = header.height, header.width
     mapped = np.stack([synthesise(model, latents[p], step[p], shape) for p in range(count)])
+    if header.luma:
+        mapped, squared = from_luma(mapped), squared_errors(squared)
     pixels = sample_values(header, mapped)
     planes = LatentPlanes(model, latents, step, squared, mapped)
     return replace(_assembled(header, pixels, valid, bad, sizes, planes), refined=finer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from engine.codec.colour import ERROR_GAIN, PLANES, to_luma
 from engine.codec.container import (
     MASK_PACKET,
     MAX_PIXELS,
@@ -110,9 +111,17 @@ class Prepared:
 
 
 def prepare(
-    frame: Frame, budget: int | None, model: CodecModel, tile: int, hits: Mask | None = None
+    frame: Frame,
+    budget: int | None,
+    model: CodecModel,
+    tile: int,
+    hits: Mask | None = None,
+    *,
+    luma: bool = True,
 ) -> Prepared:
-    """Analyse a frame for the learned codec. Raises NotApplicable on a side below 16 pixels."""
+    """Analyse a frame for the learned codec; without `luma` planes of colour stay as they are.
+
+    Raises NotApplicable on a side below 16 pixels."""
     if min(frame.height, frame.width) < SMALLEST_SIDE:
         raise NotApplicable(
             f"the learned codec needs sides of at least {SMALLEST_SIDE} pixels, got "
@@ -123,10 +132,12 @@ def prepare(
     coded = without_hits(frame, hits) if hits is not None and has_hits else frame
     mapping = SampleMapping.of(coded.pixels[..., ~coded.mask], frame.sample_type)
     header = _header(frame, Mode.LEARNED, tile, limit, model=model.identity, mapping=mapping)
-    header = replace(header, hits=has_hits)
+    coloured = luma and frame.planes == PLANES and frame.sample_type == "uint8"
+    header = replace(header, hits=has_hits, luma=coloured)
     side_list = hits_packet(frame, hits).to_bytes() if hits is not None and has_hits else b""
     head = b"".join([header.to_bytes(), *_mask_packets(frame), side_list])
-    tiles = _tile_encoders(mapping.forward(_planes(coded.filled())), header, model)
+    mapped = mapping.forward(_planes(coded.filled()))
+    tiles = _tile_encoders(to_luma(mapped) if coloured else mapped, header, model)
     return Prepared(header, head, side_list, tiles, coded, model, budget)
 
 
@@ -315,6 +326,8 @@ def _step_for_psnr(prepared: Prepared, wanted_db: float) -> int:
     else:
         unit = peak_of(coded) / PEAK
     allowed = (peak_of(coded) / unit) ** 2 / 10 ** (wanted_db / 10) * coded.pixels.size
+    if prepared.header.luma:
+        allowed /= ERROR_GAIN
     step = _coarsest_within(prepared.tiles, allowed)
     code_tiles(prepared.tiles, step)
     return _coarsest_within(prepared.tiles, allowed)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from engine.codec.decoding import Decoded, LatentPlanes
 from engine.codec.network import STRIDE
-from engine.codec.uncertainty import learned_planes, sampled_variance
+from engine.codec.uncertainty import learned_planes, sampled_variances
 from engine.errors import CalibrationError
 from engine.frame import Frame, Mask, Pixels
 
@@ -188,12 +188,7 @@ def _features(
     """1, ln closed form, ln dropout, ln contrast and ln q, by cell."""
     shape = planes.log_q.shape
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    variance = np.stack(
-        [
-            sampled_variance(planes, index, decoded, samples, generator)
-            for index in range(len(planes.mapped))
-        ]
-    )
+    variance = sampled_variances(decoded, samples, generator)
     steps = [np.diff(planes.mapped, axis=axis, append=0.0) for axis in (1, 2)]
     steps[0][:, -1], steps[1][:, :, -1] = 0.0, 0.0
     contrast = _cell_means(np.square(steps[0]) + np.square(steps[1]), shape)

@@ -109,6 +109,11 @@ class TileEncoder:
         """The symbols at `step` with the prediction they are coded under."""
         return self._coded(step).coarse
 
+    def coded(self, step: int) -> tuple[Symbols, NDArray[np.uint8]]:
+        """Symbols and table levels at `step`, both (C, h, w)."""
+        found = self._coded(step)
+        return found.coarse.symbols, found.levels
+
     def hyper_symbols(self, step: int) -> Symbols:
         """The hyper-latent in the steps of the regime of `step`."""
         rounded = np.rint(self.hyper / float(1 << hyper_regime(step)))

@@ -98,9 +98,12 @@ def _loaded(path: Path, _modified_ns: int, _size: int) -> CodecModel:
     return CodecModel.from_bytes(path.read_bytes())
 
 
-def freeze(network: DropoutAutoencoder) -> bytes:
-    """Store a network as safetensors: half-precision weights beside the integer tables."""
-    halves = gaussian_tables().halves
+def freeze(network: DropoutAutoencoder, tables: SymbolTables | None = None) -> bytes:
+    """Store a network as safetensors: half-precision weights beside the integer tables.
+
+    The tables are those of a Gaussian unless others are given.
+    """
+    halves = (tables or gaussian_tables()).halves
     scales = torch.log(network.hyper_scales().detach().double()).numpy()
     scales = scales - np.log(2.0) * np.arange(len(scales))[:, None]
     levels = np.floor((scales - FIRST_LOG_SCALE) * LEVELS_PER_UNIT + 0.5)

@@ -104,7 +104,7 @@ def in_pieces(
     if side not in SIDES or tile % side:
         raise ValueError(f"a refined part needs a side of {SIDES} that divides {tile}, got {side}")
     budgets = [int(bpp * frame.pixels.size / 8) for bpp in (base_bpp, full_bpp)]
-    prepared = prepare(frame, budgets[1], model, tile, hits)
+    prepared = prepare(frame, budgets[1], model, tile, hits, luma=False)
     head, tail = _split_tail(prepared)
     steps = _layer_steps(prepared, budgets, len(head))
     layers = [

@@ -12,6 +12,7 @@ import torch
 from engine.cards import ModelCard, write_card
 from engine.codec.corpus import HELD_OUT_RAW, Group
 from engine.codec.evaluation import measure
+from engine.codec.fitting import fitted_tables
 from engine.codec.model import NAME, CodecModel, freeze
 from engine.codec.network import DropoutAutoencoder
 from engine.codec.pipeline import CodecPipeline
@@ -51,7 +52,7 @@ def publish(
     folder: Path,
 ) -> ModelCard:
     """Write `codec.safetensors` and its card into `folder`, measured on `held_out`."""
-    stored = freeze(network)
+    stored = freeze(network, fitted_tables(network, tuple(groups), facts.seed))
     model = CodecModel.from_bytes(stored)
     policy = CodecPolicy(bpp=CARD_BPP, seed=facts.seed)
     figures = measure(CodecPipeline(policy, model=model), held_out)

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from engine.codec.colour import squared_errors
 from engine.codec.decoding import Decoded, LatentPlanes
 from engine.codec.network import STRIDE
 from engine.codec.transform import synthesise
@@ -28,13 +29,8 @@ def dropout_deviation(decoded: Decoded, samples: int, rng: np.random.Generator) 
     """
     if samples < 2:
         raise ValueError(f"a deviation needs at least 2 samples, got {samples}")
-    planes = learned_planes(decoded)
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    variances = [
-        sampled_variance(planes, index, decoded, samples, generator)
-        for index in range(len(planes.mapped))
-    ]
-    return _in_samples(decoded, np.stack(variances))
+    return _in_samples(decoded, sampled_variances(decoded, samples, generator))
 
 
 def predicted_rmse(decoded: Decoded) -> Pixels:
@@ -73,7 +69,21 @@ def learned_planes(decoded: Decoded) -> LatentPlanes:
     return decoded.planes
 
 
-def sampled_variance(
+def sampled_variances(
+    decoded: Decoded, samples: int, generator: torch.Generator
+) -> NDArray[np.float64]:
+    """Unbiased variance of every plane over the passes, (P, H, W), in the network's range."""
+    planes = learned_planes(decoded)
+    variances = np.stack(
+        [
+            _sampled_variance(planes, index, decoded, samples, generator)
+            for index in range(len(planes.mapped))
+        ]
+    )
+    return squared_errors(variances) if decoded.header.luma else variances
+
+
+def _sampled_variance(
     planes: LatentPlanes,
     index: int,
     decoded: Decoded,

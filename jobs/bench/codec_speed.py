@@ -1,0 +1,117 @@
+"""CPU seconds a megapixel on one thread, and memory of a frame that no memory needs to hold."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from engine.codec.decoding import decode
+from engine.codec.encoding import encode
+from engine.codec.model import CodecModel
+from engine.codec.rate import RateTarget
+from engine.frame import Frame, Origin
+from engine.sky import terrain
+from jobs.bench.codec_classics import BASELINES, Grey
+
+SIDE = 1024
+BPP = 0.5
+REPEATS = 3
+LARGE_SIDE = 20_000
+_LARGE = """
+import json, resource, sys, tempfile, time
+from pathlib import Path
+import numpy as np, torch
+torch.set_num_threads(1)
+from engine.codec.large import decode_large, encode_large
+from engine.codec.model import CodecModel
+from engine.sky import terrain
+
+side = int(sys.argv[1])
+rng = np.random.default_rng(0)
+patch = np.rint(terrain(rng, (1000, 1000))).astype(np.uint8)
+with tempfile.TemporaryDirectory() as folder:
+    raw, coded = Path(folder) / "image.raw", Path(folder) / "image.cosmic"
+    image = np.memmap(raw, np.uint8, "w+", shape=(side, side))
+    for y in range(0, side, 1000):
+        for x in range(0, side, 1000):
+            part = image[y : y + 1000, x : x + 1000]
+            part[:] = np.roll(patch, (y // 7, x // 11), (0, 1))[: part.shape[0], : part.shape[1]]
+    image.flush()
+    del image
+    source = np.memmap(raw, np.uint8, "r", shape=(side, side))
+    model, squared, begun = CodecModel.load(), [0.0], time.process_time()
+    with coded.open("wb") as stream:
+        size = encode_large(source, side * side // 16, model, stream.write)
+    middle = time.process_time()
+
+    def keep(first, part):
+        truth = source[first : first + len(part)].astype(np.float32)
+        squared[0] += float(np.square(truth - part, dtype=np.float64).sum())
+
+    decode_large(coded, model, lambda header: None, keep)
+    ended = time.process_time()
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({
+    "side": side,
+    "bpp": 8 * size / side**2,
+    "psnr_db": 10 * float(np.log10(255**2 * side**2 / squared[0])),
+    "encode_cpu_s_per_mp": (middle - begun) / side**2 * 1e6,
+    "decode_cpu_s_per_mp": (ended - middle) / side**2 * 1e6,
+    "peak_rss_bytes": peak,
+}))
+"""
+
+
+def speed_figures(model: CodecModel) -> dict[str, Any]:
+    """Least CPU seconds of three, per megapixel, at 0.5 bits a pixel; one thread each."""
+    pixels = np.rint(terrain(np.random.default_rng(0), (SIDE, SIDE))).astype(np.uint8)
+    frame = Frame.of(pixels, Origin("bench", "speed"))
+    target = RateTarget(bpp=BPP)
+    coded = encode(frame, target, model)
+    ours = {
+        "encode": _seconds(lambda: encode(frame, target, model)),
+        "decode": _seconds(lambda: decode(coded, model)),
+    }
+    figures: dict[str, Any] = {"skysieve": ours}
+    for name in ("jpeg2000", "jpegxl"):
+        knob, content = _knob(name, pixels)
+        baseline = BASELINES[name]
+        figures[name] = {
+            "encode": _seconds(lambda b=baseline, k=knob: b.encode(pixels, k)),
+            "decode": _seconds(lambda b=baseline, c=content: b.decode(c, pixels.shape)),
+        }
+        figures[f"times_{name}"] = {key: ours[key] / figures[name][key] for key in ours}
+    return figures
+
+
+def _knob(name: str, pixels: Grey) -> tuple[float, bytes]:
+    low, high = 0.0, 1.0
+    for _ in range(10):
+        middle = (low + high) / 2
+        too_large = len(BASELINES[name].encode(pixels, middle)) > BPP * pixels.size / 8
+        low, high = (low, middle) if too_large else (middle, high)
+    return low, BASELINES[name].encode(pixels, low)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    taken = []
+    for _ in range(REPEATS):
+        begun = time.process_time()
+        work()
+        taken.append(time.process_time() - begun)
+    return min(taken) / SIDE**2 * 1e6
+
+
+def large_figures(side: int = LARGE_SIDE) -> dict[str, Any]:
+    """A large frame coded and decoded in a process of its own, with that process's peak memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LARGE, str(side)], capture_output=True, text=True, check=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
