@@ -40,6 +40,12 @@ METRICS = {
         "errors among the surest pixels, averaged over how many are kept: low if doubt finds them",
     ),
 }
+DEFAULT_DETECTOR = (
+    "The default detector is the plain net over eight flips and quarter turns. The variational net "
+    "was better than the plain one on an instrument neither had seen and level with it on injected "
+    "hits, and eight views were at least as good with half the passes (`skysieve bench "
+    "cosmicrays`, docs/decisions/0006)."
+)
 FROM_CARD = {"ece": "ece_equal_width_p_ge_0.01", "ece_equal_mass": "ece_equal_mass_p_ge_0.01"}
 
 
@@ -59,6 +65,7 @@ def show() -> None:
         key="report",
     )
     _one_measurement(by_id[chosen])
+    st.caption(DEFAULT_DETECTOR)
     st.divider()
     _over_time()
     _all_reports(reports)
