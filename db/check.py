@@ -37,6 +37,15 @@ REFERENCES = (
     ("released_files", "frame_digest", "frames", "frame_digest"),
     ("cycles", "request_id", "requests", "request_id"),
     ("run_events", "cycle_id", "cycles", "cycle_id"),
+    ("run_recalls", "cycle_id", "cycles", "cycle_id"),
+    ("announcements", "detection_id", "detections", "detection_id"),
+    ("announcements", "notification_id", "notifications", "notification_id"),
+    ("calibrations", "model_digest", "models", "model_digest"),
+    ("interest", "detection_id", "detections", "detection_id"),
+    ("interest", "model_digest", "models", "model_digest"),
+    ("model_choices", "model_digest", "models", "model_digest"),
+    ("model_choices", "training_id", "training_runs", "training_id"),
+    ("descriptions", "detection_id", "detections", "detection_id"),
 )
 
 

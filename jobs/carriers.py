@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,36 @@ from db import cycles
 from db import requests as queue
 from db.store import Store
 from db.transfer import backup
-from jobs.alerts import announce_candidates
 from jobs.catalogues import Catalogue
 from jobs.crossref import CrossMatch, answer_request
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict, told
+from jobs.descriptions import describe, endpoint_of
 from jobs.dispatcher import Carrier, Request, RequestCancelled
 from jobs.duplicates import NearDuplicates
 from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
+from jobs.learning import Learner
 from jobs.nights import conclude_night
 from jobs.plan import make_plan
 from jobs.pool import Workers
+from jobs.recalibration import (
+    as_result,
+    drift_to_answer,
+    embedder_of,
+    fit_source,
+    next_name,
+    normals_of,
+    note_calibration,
+    note_if_own,
+)
 from jobs.retention import keep_within
 from jobs.settings import Settings
 from jobs.sources import Network, Source, open_source
 from jobs.sources.stored import StoredSource
 from jobs.sources.upload import UploadSource
+
+Ask = Callable[[str, dict[str, Any], str, str], object]
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,8 @@ class Carriers:
     clock: Clock
     network: Network | None = None
     claims: Claims = field(default_factory=Claims)
+    ask: Ask = lambda _kind, _payload, _request_id, _asked_by: None
+    tell: Callable[[], object] = lambda: None
 
     def by_kind(self) -> Mapping[str, Carrier]:
         """The carriers by the kind of request they carry out."""
@@ -50,6 +66,9 @@ class Carriers:
             "analyze": self.analyze,
             "crossref": self.crossref,
             "backup": self.back_up,
+            "calibrate": self.calibrate,
+            "learn": self.learn,
+            "describe": self.describe,
         }
 
     def scan(self, request: Request) -> Mapping[str, Any]:
@@ -62,10 +81,9 @@ class Carriers:
             limit=payload.get("limit"),
         )
         counts = self._cycle(request, source)
+        self._answer_drift(source.name)
         keep_within(self.store, self.settings.disk_budget_bytes, self.clock)
-        announce_candidates(
-            self.store, request["request_id"], self.settings.notify_urls, self.clock()
-        )
+        self.tell()
         return counts_as_dict(counts)
 
     def upload(self, request: Request) -> Mapping[str, Any]:
@@ -83,6 +101,45 @@ class Carriers:
         """Analyse a stored image with the models and policies of now."""
         frame_digest = request["payload"]["frame_digest"]
         return counts_as_dict(self._cycle(request, StoredSource(), (frame_digest,)))
+
+    def calibrate(self, request: Request) -> Mapping[str, Any]:
+        """Fit a source's reference on its stored frames, then judge those frames by it."""
+        payload, request_id = request["payload"], request["request_id"]
+        source = payload["source"]
+        frames = normals_of(self.store, source)
+        queue.progress(self.store, request_id, 0, len(frames))
+        folder = self.settings.home / "references"
+        with self.claims.held({("calibration", source)}):
+            fitted = self.workers.run(
+                fit_source, frames, source, next_name(folder, source), folder,
+                embedder_of(make_plan(self.settings, source).anomaly.card), self.clock(),
+            )  # fmt: skip
+        version = note_calibration(
+            self.store, source, fitted.card, cause=payload.get("cause", "person"),
+            reason=payload.get("reason", ""), now=self.clock(),
+        )  # fmt: skip
+        self._cycle(request, StoredSource(), tuple(frame.digest for frame in frames))
+        return as_result(version, fitted)
+
+    def learn(self, request: Request) -> Mapping[str, Any]:
+        """Fit a challenger on the labels and let it compete with the model in use."""
+        request_id = request["request_id"]
+        return self.learner.learn(
+            request_id, lambda done, total: queue.progress(self.store, request_id, done, total)
+        )
+
+    def describe(self, request: Request) -> Mapping[str, Any]:
+        """Let a language model describe a detection, where one is switched on."""
+        detection_id = request["payload"]["detection_id"]
+        return describe(self.store, endpoint_of(self.settings), detection_id, self.clock())
+
+    @property
+    def learner(self) -> Learner:
+        """What learns the ranking of this store."""
+        return Learner(
+            self.store, self.workers, self.settings.home / "models", self.clock,
+            self.settings.learn_least_labels,
+        )  # fmt: skip
 
     def crossref(self, request: Request) -> Mapping[str, Any]:
         """Ask every catalogue about detections: those named, or all that are open."""
@@ -128,6 +185,7 @@ class Carriers:
             counts = cycle.run()
             evaluate_cycle(cycle)
             conclude_night(cycle, rate=self.settings.false_discovery_rate)
+            self.learner.score_new()
         except Exception as error:
             cycles.finish_cycle(
                 self.store, request_id, state="failed", error=str(error), now=self.clock()
@@ -141,13 +199,21 @@ class Carriers:
             raise RequestCancelled(f"scan {request_id} was cancelled; what it had stored stays")
         return counts
 
+    def _answer_drift(self, source: str) -> None:
+        """Ask for a calibration where the drift monitor raised its flag over this source."""
+        if not self.settings.auto_calibrate:
+            return
+        digest = make_plan(self.settings, source).anomaly.card.digest
+        reason = drift_to_answer(self.store, source, digest, self.clock())
+        if reason is not None:
+            payload = {"source": source, "cause": "drift", "reason": reason}
+            self.ask("calibrate", payload, uuid.uuid4().hex, "drift monitor")
+
     def _cycle_of(self, request: Request, source: Source, again: tuple[str, ...]) -> Cycle:
         request_id, payload = request["request_id"], request["payload"]
-        plan = make_plan(
-            self.settings,
-            source_of(self.store, again[0]) if again else source.name,
-            aggressive=bool(payload.get("aggressive", False)),
-        )
+        judged = source_of(self.store, again[0]) if again else source.name
+        plan = make_plan(self.settings, judged, aggressive=bool(payload.get("aggressive", False)))
+        note_if_own(self.store, judged, plan.anomaly.card, self.clock())
         return Cycle(
             cycle_id=request_id,
             source=source,

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 Request = dict[str, Any]
 Carrier = Callable[[Request], Mapping[str, Any]]
 POLL_S = 0.5
-CYCLES = ("scan", "upload", "analyze")
+CYCLES = ("scan", "upload", "analyze", "calibrate")
 
 
 class RequestCancelled(JobError):

@@ -17,6 +17,7 @@ from db.catalogues import configure_services
 from db.errors import StoreInvalidated
 from db.store import Store
 from jobs import masks
+from jobs.alerts import Teller
 from jobs.carriers import Carriers
 from jobs.catalogues import catalogues
 from jobs.dispatcher import Dispatcher
@@ -25,7 +26,7 @@ from jobs.intake_checks import check_upload
 from jobs.pool import Workers, open_workers
 from jobs.pulse import Pulse
 from jobs.rounds import Rounds, ask_what_is_due, services_of
-from jobs.schedule_checks import check_schedule
+from jobs.schedule_checks import ROLES, check_schedule
 from jobs.scheduler import Clock, Schedules, system_clock
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
@@ -34,6 +35,7 @@ from jobs.sources import open_network, open_source
 log = logging.getLogger(__name__)
 EXIT_INVALIDATED = 70
 DRAIN_POLL_S = 0.2
+MESSAGES_EVERY_S = 20.0
 _current: Owner | None = None
 
 
@@ -83,10 +85,13 @@ class Owner:
             self._workers.close()
             raise
         self._network = open_network(settings, self.store)
+        self._teller = Teller(self.store, settings, clock)
         self._catalogues = catalogues(settings, self._network.services)
         carriers = Carriers(
-            self.store, self._workers, self._catalogues, settings, clock, self._network
-        )
+            self.store, self._workers, self._catalogues, settings, clock, self._network,
+            ask=self._enqueue_scheduled, tell=self._teller.go,
+        )  # fmt: skip
+        self._learner = carriers.learner
         by_kind = carriers.by_kind()
         self._kinds = frozenset(by_kind)
         self._dispatcher = Dispatcher(
@@ -94,6 +99,7 @@ class Owner:
         )
         self._schedules = Schedules(self.store, self._enqueue_scheduled, clock)
         self._rounds = Rounds(settings.catalogue_ask_every_s, self.ask_open_crossrefs)
+        self._messages = Rounds(MESSAGES_EVERY_S, self._teller.go, name="messages")
         self._pulse = Pulse(self.store, self.owner_id, clock, self._clock_jumped)
         self._close_lock = threading.Lock()
         self._closed = False
@@ -101,6 +107,7 @@ class Owner:
     def start(self, *, takes_turns: bool = True) -> None:
         """Take up interrupted work and begin the schedules."""
         self._pulse.start()
+        self._teller.start()
         schedules_from(self.settings, self.store, self.clock())
         cycles.close_interrupted(self.store, self.clock())
         configure_services(self.store, services_of(self._catalogues), self.clock())
@@ -108,6 +115,7 @@ class Owner:
         if takes_turns:
             self._schedules.start()
             self._rounds.start()
+            self._messages.start()
 
     def close(self) -> None:
         """Stop everything and let the store go; work that was interrupted goes on next time."""
@@ -117,6 +125,7 @@ class Owner:
             self._closed = True
         self._schedules.close()
         self._rounds.close()
+        self._messages.close()
         self._pulse.close()
         self._dispatcher.stop()
         self._workers.close()
@@ -270,6 +279,17 @@ class Owner:
         """Scan once now; the rhythm stays."""
         self._schedule(schedule_id)
         self._schedules.run_now(schedule_id, request_id)
+
+    def roll_back(self, role: str, chosen_by: str, *, choice_id: str) -> dict[str, Any]:
+        """Take the last promotion of a role back; the same choice_id does it once."""
+        if role not in ROLES:
+            raise UsageError(f"what can be taken back: {', '.join(ROLES)}; got {role!r}")
+        known = "SELECT model_digest FROM model_choices WHERE choice_id = ?"
+        if done := self.store.rows(known, [choice_id]):
+            return {"role": role, "model_digest": done[0]["model_digest"]}
+        before = self._learner.roll_back(choice_id, chosen_by)
+        self._learner.score_new()
+        return {"role": role, "model_digest": before}
 
     def store_upload(self, name: str, content: bytes) -> dict[str, Any]:
         """Keep an uploaded file; returns the payload of its "upload" request."""

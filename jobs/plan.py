@@ -94,8 +94,15 @@ def artefact_head() -> str:
 
 
 def find_reference(folder: Path, source: str) -> tuple[Path, str]:
-    """The reference fitted on this very source where there is one, else the shipped one."""
-    for path in sorted(folder.glob("*.json")):
-        if source in read_card(path.stem, folder).architecture.get("domain", ()):
-            return folder, path.stem
+    """The newest reference fitted on this very source where there is one, else the shipped one."""
+    cards = [read_card(path.stem, folder) for path in sorted(folder.glob("*.json"))]
+    own = [card for card in cards if source in card.architecture.get("domain", ())]
+    if own:
+        return folder, max(own, key=lambda card: (card.trained_at, version_of(card.name))).name
     return WEIGHTS, "anomaly-sim"
+
+
+def version_of(name: str) -> int:
+    """3 of "reference-v3", 0 of a name without a version."""
+    number = name.rpartition("-v")[2]
+    return int(number) if number.isdecimal() else 0

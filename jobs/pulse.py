@@ -36,7 +36,7 @@ class Pulse:
         self._store, self._owner_id, self._clock, self._on_jump = store, owner_id, clock, on_jump
         self._elapsed = elapsed
         self._began = False
-        self._rounds = Rounds(every_s, self.beat)
+        self._rounds = Rounds(every_s, self.beat, name="pulse")
         self.beat_at = clock()
         self._beat_elapsed = elapsed()
 

@@ -43,11 +43,13 @@ def ask_what_is_due(store: Store, verdicts: Sequence[str], enqueue: Enqueue) -> 
 class Rounds:
     """Goes its round every `every_s` seconds in a thread of its own; 0 = never."""
 
-    def __init__(self, every_s: float, go: Callable[[], object]) -> None:
+    def __init__(
+        self, every_s: float, go: Callable[[], object], *, name: str = "catalogue-rounds"
+    ) -> None:
         self._every_s = every_s
         self._go = go
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._walk, name="catalogue-rounds", daemon=True)
+        self._thread = threading.Thread(target=self._walk, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin; the first round comes after one interval."""
@@ -65,4 +67,4 @@ class Rounds:
             try:
                 self._go()
             except (StoreError, JobError):
-                log.exception("a round of the cross-match failed; the next one tries again")
+                log.exception("a round of %s failed; the next one tries again", self._thread.name)

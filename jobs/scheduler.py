@@ -8,7 +8,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEvent
+from apscheduler.events import (
+    EVENT_JOB_ERROR,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    JobEvent,
+)
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
@@ -47,7 +52,9 @@ class Schedules:
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        self._scheduler.add_listener(self._note_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED)
+        self._scheduler.add_listener(
+            self._note_trouble, EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
+        )
 
     def start(self) -> None:
         """Begin; a schedule whose turn passed while nobody was there runs at once."""
@@ -133,8 +140,10 @@ class Schedules:
         add_event(self._store, None, "chosen", told(drawn), self._clock())
         return drawn[0].source
 
-    def _note_trouble(self, event: JobExecutionEvent) -> None:
+    def _note_trouble(self, event: JobEvent) -> None:
         trouble = getattr(event, "exception", None) or "missed"
+        if event.code == EVENT_JOB_MAX_INSTANCES:
+            trouble = "its last turn is still being taken, this one is skipped"
         message = f"schedule {event.job_id}: {trouble}"
         try:
             add_event(self._store, None, "schedule", message, self._clock())

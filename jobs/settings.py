@@ -18,12 +18,13 @@ from pydantic_settings import (
 from engine.cosmicrays.choices import DEFAULT_FILL, DEFAULT_METHOD, FillName, NetMethod
 from jobs.catalogue_settings import CatalogueSettings
 from jobs.errors import SettingsError
+from jobs.loop_settings import LoopSettings
 from jobs.source_settings import SourceSettings
 
 FILE_NAME = "settings.json"
 
 
-class Settings(SourceSettings, CatalogueSettings):
+class Settings(SourceSettings, CatalogueSettings, LoopSettings):
     """Everything that can be set; each field is `SKYSIEVE_<NAME>` in the environment.
 
     The environment wins over the file, so that one command can be run otherwise for once.
@@ -69,7 +70,6 @@ class Settings(SourceSettings, CatalogueSettings):
     embedding_token: str | None = Field(None, description="bearer token of that endpoint")
     embedding_dimension: int = Field(1408, ge=8, le=16_384, description="length of its vectors")
 
-    notify_urls: tuple[str, ...] = Field((), description="apprise URLs")
     token: str | None = Field(None, description="API token; made at start when empty")
 
     @classmethod

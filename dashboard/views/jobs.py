@@ -10,7 +10,9 @@ import streamlit as st
 
 from dashboard.access import ask, owner
 from dashboard.cycle_history import show_cycles, show_yields
+from dashboard.digests import show_digests
 from dashboard.figures import age, literal, name_of
+from dashboard.learning import show_learning
 from dashboard.progress import show_request
 from dashboard.schedule_editing import show_schedules
 from dashboard.source_health import show_sources
@@ -40,6 +42,8 @@ def show() -> None:
     show_sources()
     show_yields()
     show_cycles()
+    show_digests()
+    show_learning(_try)
     _failures()
     _models()
 

@@ -18,8 +18,10 @@ def page_of_detections(
     """List the detections of the current runs, most anomalous first.
 
     `label` keeps those to which some person gave it ("unlabelled": nobody gave any); `text` is
-    looked for in object, class and reason, case ignored. Order: artefacts after all others, p_value
-    with unknown last, rank_score from high to low, detection_id.
+    looked for in object, class and reason, case ignored. `calibration_expired` says that the drift
+    monitor raised its flag over the source and no calibration followed; `missed_by_decades` is
+    log10 of a near miss's p-value over the rate that candidates are allowed. Order: artefacts after
+    all others, p_value with unknown last, rank_score from high to low, detection_id.
 
     Raises StoreError on a cursor or limit that cannot be.
     """
@@ -35,12 +37,16 @@ def page_of_detections(
         )
         SELECT d.*, o.source, o.object_id, coalesce(s.accepts, 0) AS accepts,
                coalesce(s.rejects, 0) AS rejects, coalesce(s.unsures, 0) AS unsures,
-               r.model_digest, m.name AS model, d.verdict = 'artefact' AS is_artefact
+               r.model_digest, m.name AS model, d.verdict = 'artefact' AS is_artefact,
+               x.source IS NOT NULL AS calibration_expired, n.decades AS missed_by_decades
         FROM detections d
         JOIN current_runs r USING (run_id)
         LEFT JOIN models m USING (model_digest)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
         LEFT JOIN said s ON s.detection_id = d.detection_id
+        LEFT JOIN expired_calibrations x
+               ON x.source = o.source AND x.model_digest = r.model_digest
+        LEFT JOIN near_misses n ON n.detection_id = d.detection_id
         WHERE ($1::VARCHAR IS NULL OR d.verdict = $1)
           AND ($2::VARCHAR IS NULL OR o.source = $2)
           AND ($3::VARCHAR IS NULL OR ($3 = 'unlabelled' AND s.labels IS NULL)
@@ -104,7 +110,10 @@ def detection(store: Reads, detection_id: str) -> Row | None:
             SELECT d.*, o.source, o.object_id, o.uri, o.mjd, o.band, o.instrument,
                    f.height, f.width, f.preview_file, f.unit,
                    r.pipeline, r.model_digest, r.policy_digest, r.cycle_id, m.name AS model,
-                   p.policy, d.run_id IN (SELECT run_id FROM current_runs) AS current
+                   p.policy, d.run_id IN (SELECT run_id FROM current_runs) AS current,
+                   (o.source, r.model_digest) IN (
+                       SELECT (source, model_digest) FROM expired_calibrations
+                   ) AS calibration_expired
             FROM detections d
             LEFT JOIN runs r USING (run_id)
             LEFT JOIN frames f ON f.frame_digest = d.frame_digest

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from db import digests as digest_pages
 from db import labels as label_log
 from db import requests as queue
 from db.catalogues import places
@@ -16,9 +17,11 @@ from db.queries import anomalies, catalogues, evidence, frames
 from db.queries import jobs as history
 from db.queries import labels as label_pages
 from db.queries import runs as run_pages
+from db.queries.descriptions import descriptions
 from db.queries.paging import Page
 from db.sql import read_only
 from jobs.api.call import Call
+from jobs.descriptions import endpoint_of
 from jobs.errors import JobError, UsageError
 from jobs.export import export_archive
 from jobs.owner import Owner
@@ -329,6 +332,49 @@ def change_schedule(owner: Owner, call: Call) -> Answer:
             schedule_id, every_s=every_s, paused=call.flag("paused"), limit=limit, **given
         )
     return {"schedule_id": schedule_id}
+
+
+def digests(owner: Owner, call: Call) -> Answer:
+    """The newest digests."""
+    return {"rows": digest_pages.digests(owner.store, call.limit), "next": None}
+
+
+def digest(owner: Owner, call: Call) -> Content:
+    """One digest, as the page that it is."""
+    row = digest_pages.digest(owner.store, call.path["id"])
+    if row is None:
+        raise NotThere(f"no digest {call.path['id']!r}")
+    return Content(owner.store.files.get(row["html_file"]), "text/html")
+
+
+def describe(owner: Owner, call: Call) -> Answer:
+    """Let the language model of the settings describe one detection."""
+    endpoint_of(owner.settings)
+    return _ask(owner, call, "describe", {"detection_id": _detection_id(owner, call)})
+
+
+def descriptions_of(owner: Owner, call: Call) -> Answer:
+    """What a language model wrote about one detection: machine text."""
+    return {"rows": descriptions(owner.store, _detection_id(owner, call)), "next": None}
+
+
+def learn(owner: Owner, call: Call) -> Answer:
+    """Refit the ranking on the labels; what is better on held-out ones is promoted."""
+    return _ask(owner, call, "learn", {"role": "interest"})
+
+
+def roll_back(owner: Owner, call: Call) -> Answer:
+    """Take the last promotion back: the numbers before it hold again."""
+    document = call.json()
+    choice_id = str(document.get("choice_id") or uuid.uuid4())
+    by = str(document.get("labeller") or "API")
+    return owner.roll_back("interest", by, choice_id=choice_id)
+
+
+def calibrate(owner: Owner, call: Call) -> Answer:
+    """Fit a source's reference on its stored frames, and judge them by it."""
+    (source,) = call.required("source")
+    return _ask(owner, call, "calibrate", {"source": source})
 
 
 def runs(owner: Owner, call: Call) -> Answer:

@@ -24,6 +24,7 @@ from jobs.owner import Owner
 
 log = logging.getLogger(__name__)
 Endpoint = Callable[[Owner, Call], Any]
+PAGE_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups"
 MAX_JSON_BYTES = 4 * 2**20
 
 
@@ -58,6 +59,13 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/api/backup", endpoints.backup),
     ("GET", "/api/schedules", endpoints.schedules),
     ("PATCH", "/api/schedules", endpoints.change_schedule),
+    ("GET", "/api/digests", endpoints.digests),
+    ("GET", "/api/digests/{id}", endpoints.digest),
+    ("GET", "/api/descriptions/{id}", endpoints.descriptions_of),
+    ("POST", "/api/descriptions/{id}", endpoints.describe),
+    ("POST", "/api/learn", endpoints.learn),
+    ("POST", "/api/learn/rollback", endpoints.roll_back),
+    ("POST", "/api/calibrations", endpoints.calibrate),
     ("GET", "/api/runs", endpoints.runs),
     ("GET", "/api/models", endpoints.models),
 )
@@ -112,6 +120,8 @@ async def _bounded_body(request: Request, most: int) -> bytes:
 def _response(result: Any) -> Response:
     if isinstance(result, endpoints.Content):
         headers = {"X-Content-Type-Options": "nosniff"}
+        if result.media_type == "text/html":
+            headers["Content-Security-Policy"] = PAGE_POLICY
         if result.file_name:
             headers["Content-Disposition"] = f'attachment; filename="{result.file_name}"'
         return Response(result.body, media_type=result.media_type, headers=headers)

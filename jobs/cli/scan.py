@@ -32,7 +32,10 @@ def scan(
         float | None, typer.Option(min=1, help="Scan again after this many seconds, for ever.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="First fit a reference on this folder's images.")
+        bool,
+        typer.Option(
+            "--calibrate", help="First fit a reference on the folder, or on what is stored."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -93,19 +96,24 @@ def _from_here(source: str) -> str:
 
 
 def _calibrate(settings: Settings, source: str) -> None:
-    """Fit and calibrate a reference on the folder's own images; the scan then judges by it."""
+    """Fit a reference of the source's own, which the scan then judges by.
+
+    A folder is fitted on its images; any other source on the frames of it that are stored.
+    """
+    from jobs.access import request
     from jobs.cli.anomaly import train_anomaly
-    from jobs.errors import UsageError
-    from jobs.ids import stable_id
+    from jobs.recalibration import next_name
     from jobs.sources import FolderSource, open_source
 
     opened = open_source(source, max_pixels=settings.max_pixels)
     if not isinstance(opened, FolderSource):
-        raise UsageError("--calibrate fits on a folder: use it with --source folder:PATH")
+        row = request(settings, "calibrations", {"source": opened.name}, _shower())
+        progress(f"fitted {row['result']['reference']} on {row['result']['fitted_on']} cutouts")
+        return
     with contextlib.redirect_stdout(sys.stderr):
         train_anomaly(
             reference=opened.root,
-            name=f"reference-{stable_id(opened.name)[:12]}",
+            name=next_name(settings.home / "references", opened.name),
             domain=[opened.name],
             out=settings.home / "references",
         )

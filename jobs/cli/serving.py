@@ -50,7 +50,7 @@ def configure(
         if name not in shown:
             raise UsageError(f"no setting {name!r}: `skysieve configure` lists them")
         shown = {name: shown[name]}
-    for secret in ("token", "nasa_api_key"):
+    for secret in ("token", "nasa_api_key", "openai_api_key"):
         if shown.get(secret):
             shown[secret] = "(set)"
     report(shown, as_json=as_json)
