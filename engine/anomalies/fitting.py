@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.anomalies.calibration import MIN_CALIBRATION, Calibration, Combination
+from engine.anomalies.calibration import (
+    MIN_CALIBRATION,
+    Calibration,
+    Combination,
+    CombinationRule,
+)
 from engine.anomalies.classes import FOLDS, fit_probe
 from engine.anomalies.confounders import ConditionalCalibration
+from engine.anomalies.embedders.morphology import RADIAL_BINS, MorphologyEmbedder
 from engine.anomalies.preprocessing import SIDE
 from engine.anomalies.projection import Projection
 from engine.anomalies.reference import Method, Reference, half_of
@@ -37,12 +43,20 @@ ALL_DISTANCES: tuple[type[Distance], ...] = (
     NearestNeighbours,
     IsolationForest,
 )
-# By the mean ROC-AUC over seven tasks on sources kept for choosing (docs/results/anomaly.json).
-VOTER_SETS = (
-    ("knn", "mahalanobis_zoom", "knn_zoom_morphology"),
-    ("mahalanobis", "knn_morphology"),
-    ("mahalanobis", "knn"),
+Recipe = tuple[tuple[str, ...], CombinationRule]
+# The first of each by the mean ROC-AUC on sources kept for choosing (docs/results/anomaly.json),
+# the others where an embedder has not the parts for it.
+OBJECT_RECIPES: tuple[Recipe, ...] = (
+    (("mahalanobis_zoom", "pca_reconstruction_zoom_morphology"), "mean_rank"),
+    (("mahalanobis", "knn_morphology"), "fisher"),
+    (("mahalanobis", "knn"), "fisher"),
 )
+SCENE_RECIPES: tuple[Recipe, ...] = (
+    (("pca_reconstruction", "knn", "mahalanobis_zoom"), "fisher"),
+    *OBJECT_RECIPES[1:],
+)
+CENTRED_SHARE = 0.9
+RADIAL_PROFILE = slice(11, 11 + RADIAL_BINS)  # of morphology, centre first
 CALIBRATE_SHARE = 0.3
 TEST_SHARE = 0.0
 
@@ -83,8 +97,8 @@ def fit_reference(
     """Fit every score on the "fit" rows and calibrate it on the "calibrate" rows.
 
     Rows of one source image (same key) always share a split; `test` is left alone for the caller.
-    The combination reads the first of `VOTER_SETS` that the parts allow. Class-head scores are
-    reported but do not vote, because a confident class says nothing about oddity. Raises
+    The combination follows the first recipe that the parts allow (`recipe_among`). Class-head
+    scores are reported but do not vote: a confident class says nothing about oddity. Raises
     CalibrationError when either split is too small.
     """
     fit = normals.rows("fit", calibrate=calibrate, test=test)
@@ -113,9 +127,9 @@ def fit_on_rows(name: str, normals: Normals, fit: np.ndarray, held_out: np.ndarr
     rows = normals.features[held_out]
     raw = {method.name: method.score(rows) for method in methods}
     calibrations = {method: Calibration.of(scores) for method, scores in raw.items()}
-    voters = voters_among(tuple(raw))
+    voters, rule = recipe_among(tuple(raw), scenes=are_scenes(normals, fit))
     votes = np.stack([raw[voter] for voter in voters], axis=1)
-    combination = Combination.fit(voters, calibrations, votes)
+    combination = Combination.fit(voters, calibrations, votes, rule)
     statistic = combination.statistic(calibrations, votes)
     return Reference(
         name=name,
@@ -250,6 +264,22 @@ def _suffix(part: str) -> str:
     return part.removesuffix(f"-{DEEP}").replace("-", "_")
 
 
-def voters_among(methods: tuple[str, ...]) -> tuple[str, ...]:
-    """The first of `VOTER_SETS` whose methods are all there."""
-    return next(voters for voters in VOTER_SETS if set(voters) <= set(methods))
+def recipe_among(methods: Sequence[str], *, scenes: bool) -> Recipe:
+    """The first recipe, for objects or for scenes, whose methods are all there."""
+    recipes = SCENE_RECIPES if scenes else OBJECT_RECIPES
+    return next(recipe for recipe in recipes if set(recipe[0]) <= set(methods))
+
+
+def are_scenes(normals: Normals, rows: np.ndarray) -> bool:
+    """Whether these rows show landscapes rather than an object in the middle of its surroundings.
+
+    By the radial profile in the morphology part: of objects at least nine in ten are brighter in
+    the inner quarter of the radius than in the outer. Without that part they count as objects.
+    """
+    columns = normals.parts.get(SHAPE, slice(0, 0))
+    profile = normals.features[rows, columns][:, RADIAL_PROFILE]
+    if columns.stop - columns.start != MorphologyEmbedder.dimension or not len(rows):
+        return False
+    quarter = profile.shape[1] // 4
+    brighter = profile[:, :quarter].mean(axis=1) > profile[:, -quarter:].mean(axis=1)
+    return bool(brighter.mean() < CENTRED_SHARE)

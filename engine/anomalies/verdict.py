@@ -11,6 +11,8 @@ PRETTY = {
     "knn_morphology": "morphology",
     "mahalanobis_zoom": "embedding distance of its centre",
     "knn_zoom_morphology": "morphology of its centre",
+    "pca_reconstruction_morphology": "reconstruction of its morphology",
+    "pca_reconstruction_zoom_morphology": "reconstruction of the morphology of its centre",
     "relative_mahalanobis": "distance to the nearest class",
     "isolation_forest": "isolation by random cuts",
     "vim": "virtual logit",

@@ -47,7 +47,8 @@ EIGHT_VIEWS = "efficientnet_lite0:8+morphology+zoom-efficientnet_lite0:8+zoom-mo
 NOTES = (
     "Sources (objects, or the image that crops come from) are dealt into seven parts, anomalies "
     "evenly: parts 0 and 1 choose the recipe (the members and the rule with the best mean ROC-AUC "
-    "over all tasks, models and tests within these parts), parts 2 to 6 are the five test folds. "
+    "over all tasks, models and tests within these parts; one for sets of objects in their "
+    "surroundings, one for scenes), parts 2 to 6 are the five test folds. "
     "A model of a test fold sees normals of the other parts and no anomaly; only the sets named "
     "odd_ fit the rest of their own pool, anomalies included unlabelled, which serves ranking and "
     "gives no p-values. A fifth of the fit sources calibrates. Class names of normals exist for "
@@ -142,7 +143,7 @@ def real_sections(
     figures: dict[str, Any] = {}
     if "ranking" in sections and made:
         say("ranking")
-        figures["ranking"], _ = ranking(list(made.values()), material)
+        figures["ranking"] = ranking(list(made.values()), material)
     if "rates" in sections and made:
         say("rates: real sets")
         figures["rates"] = {

@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from engine.anomalies.fitting import VOTER_SETS, Normals, cross_scores
+from engine.anomalies.fitting import (
+    OBJECT_RECIPES,
+    SCENE_RECIPES,
+    Normals,
+    are_scenes,
+    cross_scores,
+)
 from engine.anomalies.interest import InterestSpace, next_batch, rank_by_interest
 from jobs.bench.anomalies.pictures import Task
 from jobs.bench.anomalies.ranking import Material, spread
@@ -98,7 +104,9 @@ def pool_prior(material: Material, rows: NDArray[np.int64]) -> NDArray[np.float6
     features = material.features[rows]
     keys = [f"row-{row}" for row in rows]
     normals = Normals(features, keys, dict(material.parts), material.embedder, ("bench",))
-    raw = cross_scores(normals, VOTER_SETS[0])
+    scenes = are_scenes(normals, np.arange(len(features)))
+    voters, _ = (SCENE_RECIPES if scenes else OBJECT_RECIPES)[0]
+    raw = cross_scores(normals, voters)
     ranks = [rankdata(scores) / len(scores) for scores in raw.values()]
     return np.asarray(np.mean(ranks, axis=0), dtype=np.float64)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.anomalies.calibration import Calibration, Combination, CombinationRule
-from engine.anomalies.fitting import Normals, fit_on_rows, voters_among
+from engine.anomalies.fitting import Normals, are_scenes, fit_on_rows, recipe_among
 from engine.anomalies.scores.pca_reconstruction import PcaReconstruction
 from engine.metrics.ranking import roc_auc
 from engine.split import split_of
@@ -30,6 +30,7 @@ CANDIDATES = (
     "pca_reconstruction_zoom_morphology",
 )
 MOST_MEMBERS = 4
+NOT_CHOSEN_BY = ("ztf_drb",)  # its labels are another classifier's
 BASELINE = "pixel_pca_baseline"
 AREA = "area_alone"
 
@@ -81,27 +82,58 @@ class Scored:
         return roc_auc(statistic[~self.odd], statistic[self.odd])
 
 
-def ranking(
-    tasks: Sequence[Task], material: Mapping[str, Material]
-) -> tuple[dict[str, Any], Recipe]:
-    """The table of every score by task, and the recipe that the choice parts preferred."""
+def ranking(tasks: Sequence[Task], material: Mapping[str, Material]) -> dict[str, Any]:
+    """The table of every score by task, and the recipes that the choice parts preferred."""
     choice = {task.name: choice_scores(task, material[task.dataset]) for task in tasks}
-    recipe, means = choose(choice)
-    table: dict[str, Any] = {}
-    for task in tasks:
-        folds = [
+    folds = {
+        task.name: [
             s for fold in held_folds() for s in fold_scores(task, material[task.dataset], fold)
         ]
+        for task in tasks
+    }
+    groups = {task.name: group_of(task, material[task.dataset]) for task in tasks}
+    return figures_of(tasks, choice, folds, groups)
+
+
+def group_of(task: Task, material: Material) -> str:
+    """ "scenes" or "objects", by the normals of the choice parts, no label of an anomaly used."""
+    rows = task.rows[np.isin(task.parts(), CHOICE_PARTS) & ~task.odd]
+    keys = [""] * len(material.features)
+    normals = Normals(material.features, keys, dict(material.parts), material.embedder, ("bench",))
+    return "scenes" if are_scenes(normals, rows) else "objects"
+
+
+def figures_of(
+    tasks: Sequence[Task],
+    choice: Mapping[str, Sequence[Scored]],
+    folds: Mapping[str, Sequence[Scored]],
+    groups: Mapping[str, str],
+) -> dict[str, Any]:
+    """One recipe for objects and one for scenes, and what each gives on the test folds."""
+    recipes, best = {}, {}
+    for group in sorted(set(groups.values())):
+        own = {n: s for n, s in choice.items() if groups[n] == group and n not in NOT_CHOSEN_BY}
+        if any(own.values()):
+            recipes[group], means = choose(own)
+            best[group] = dict(sorted(means.items(), key=lambda item: -item[1])[:10])
+    table: dict[str, Any] = {}
+    for task in tasks:
+        if not folds[task.name]:
+            continue
         table[task.name] = {
-            **_table(folds, recipe),
-            "folds": len(folds),
+            **_table(folds[task.name], recipes.get(groups[task.name]), groups[task.name]),
+            "group": groups[task.name],
+            "folds": len(folds[task.name]),
             "normals": int((~task.odd).sum()),
             "anomalies": int(task.odd.sum()),
             "sources": len(set(task.keys)),
             "fitted_on_the_pool_itself": task.is_pool,
         }
-    best = dict(sorted(means.items(), key=lambda item: -item[1])[:10])
-    return {"recipe": recipe.name, "choice_parts_mean_roc_auc": best, "tasks": table}, recipe
+    return {
+        "recipe": {group: recipe.name for group, recipe in recipes.items()},
+        "choice_parts_mean_roc_auc": best,
+        "tasks": table,
+    }
 
 
 def held_folds() -> tuple[int, ...]:
@@ -188,18 +220,14 @@ def _scores(
     return Scored(scored[0], scored[1], task.odd[test])
 
 
-def _table(folds: Sequence[Scored], recipe: Recipe) -> dict[str, Any]:
+def _table(folds: Sequence[Scored], recipe: Recipe | None, group: str) -> dict[str, Any]:
     """Mean, spread and folds of every method; the area in the direction that serves it best."""
     table = {name: [scored.auc(name) for scored in folds] for name in folds[0].test}
     area = np.array(table[AREA])
     table[AREA] = list(area if area.mean() >= 0.5 else 1 - area)
-    shipped = voters_among(tuple(folds[0].test))
-    for name, chosen in (
-        ("chosen_recipe", recipe),
-        ("shipped_fisher", Recipe(shipped, "fisher")),
-        ("shipped_mean_rank", Recipe(shipped, "mean_rank")),
-    ):
-        if all(member in folds[0].test for member in chosen.members):
+    shipped = Recipe(*recipe_among(tuple(folds[0].test), scenes=group == "scenes"))
+    for name, chosen in (("chosen_recipe", recipe), ("shipped_recipe", shipped)):
+        if chosen is not None and all(member in folds[0].test for member in chosen.members):
             table[name] = [scored.combined_auc(chosen) for scored in folds]
     return {"roc_auc": {name: spread(values) for name, values in table.items()}}
 

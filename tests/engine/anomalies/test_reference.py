@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine.anomalies.fitting import Normals, cross_scores, fit_both_halves, fit_reference
+from engine.anomalies.embedders.morphology import RADIAL_BINS, MorphologyEmbedder
+from engine.anomalies.fitting import (
+    OBJECT_RECIPES,
+    RADIAL_PROFILE,
+    SCENE_RECIPES,
+    Normals,
+    are_scenes,
+    cross_scores,
+    fit_both_halves,
+    fit_reference,
+    recipe_among,
+)
 from engine.anomalies.reference import Reference, half_of, source_family
 from engine.anomalies.scores.mahalanobis import Mahalanobis
 from engine.errors import CalibrationError, ModelError
@@ -139,6 +150,32 @@ def test_a_pool_is_scored_by_the_half_that_it_is_not_in(normals: Normals) -> Non
     by_hand = Mahalanobis.fit(normals.features[fitted, :16]).score(normals.features[~fitted, :16])
     np.testing.assert_array_equal(raw["mahalanobis"][~fitted], by_hand)
     assert (raw["knn_morphology"] > 0).all()
+
+
+def test_objects_are_told_from_scenes_by_their_light_not_by_a_label() -> None:
+    y, x = np.mgrid[:160, :160] - 80.0
+    rng = np.random.default_rng(3)
+    sizes = rng.uniform(8, 25, size=20)
+    objects = np.stack([np.exp(-(x**2 + y**2) / (2 * size**2)) for size in sizes])
+    scenes = np.stack([np.cumsum(rng.normal(size=(160, 160)), axis=i % 2) for i in range(20)])
+    scenes = (scenes - scenes.min()) / np.ptp(scenes)
+    found = []
+    for images in (objects, scenes):
+        planes = np.repeat(images[:, None], 3, axis=1).astype(np.float32)
+        features = MorphologyEmbedder().embed(planes)
+        parts = {"morphology": slice(0, features.shape[1])}
+        normals = Normals(features, ["k"] * 20, parts, "morphology", ("x",))
+        found.append(are_scenes(normals, np.arange(20)))
+    assert found == [False, True]
+    profile = MorphologyEmbedder().embed(planes)[:, RADIAL_PROFILE]
+    assert profile.shape == (20, RADIAL_BINS)
+
+
+def test_every_recipe_falls_back_where_parts_are_missing() -> None:
+    assert recipe_among(["mahalanobis", "knn"], scenes=True)[0] == ("mahalanobis", "knn")
+    everything = {name for names, _ in (*OBJECT_RECIPES, *SCENE_RECIPES) for name in names}
+    assert recipe_among(tuple(everything), scenes=False) == OBJECT_RECIPES[0]
+    assert recipe_among(tuple(everything), scenes=True) == SCENE_RECIPES[0]
 
 
 def test_keys_must_be_one_per_embedding(reference: Reference) -> None:
