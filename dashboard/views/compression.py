@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import charts, pictures
+from dashboard import charts, codec_curves, pictures
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal, made_by, name_of, number, size
 from dashboard.frame_choice import choose_frame
@@ -14,6 +14,7 @@ from dashboard.inapplicable import inapplicable_frames
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
 from db.queries import compression
+from engine.cards import read_card
 
 MEASURES = {
     "PSNR": ("psnr_db", "PSNR (dB)", "Higher is closer to the original."),
@@ -39,6 +40,7 @@ def show() -> None:
         return
     _totals()
     _rates(coded)
+    _beside_others()
     st.divider()
     _one_frame(choose_frame(coded))
     inapplicable_frames("codec", "codec")
@@ -96,6 +98,35 @@ def _rates(coded: list[dict[str, Any]]) -> None:
             alt="The current codec runs",
         )
         st.caption("The compression ratio is against the raw depth in the column beside it.")
+
+
+def _beside_others() -> None:
+    """Curves of the shipped weights and of classic codecs on the same held-out images."""
+    card = read_card("codec")
+    groups = card.metrics.get("rate_distortion") or {}
+    if not groups:
+        return
+    with st.expander("Beside JPEG, JPEG 2000, JPEG XL and HCOMPRESS on the same images"):
+        left, right = st.columns(2)
+        group = left.segmented_control(
+            "Images",
+            list(groups),
+            default=next(iter(groups)),
+            format_func=lambda name: codec_curves.GROUPS.get(name, name),
+            key="curve_group",
+            required=True,
+        )
+        measure = right.segmented_control(
+            "Measure", list(MEASURES), default="PSNR", key="curve_measure", required=True
+        )
+        column, axis, reading = MEASURES[measure or "PSNR"]
+        chosen = groups[group or next(iter(groups))]
+        points = codec_curves.curve_points(chosen, column)
+        charts.show(codec_curves.chart(points, axis), f"{codec_curves.saved(chosen)} {reading}")
+        st.caption(
+            f"Weights {card.digest[:12]}, trained {card.trained_at[:10]}; whole files counted, "
+            "8-bit pixels, images held out by source."
+        )
 
 
 def _one_frame(frame_digest: str) -> None:

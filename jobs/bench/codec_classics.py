@@ -88,7 +88,9 @@ def _hcompress(pixels: Grey, knob: float) -> bytes:
 
 
 def _from_hcompress(coded: bytes, shape: tuple[int, ...]) -> Grey:
-    found = np.asarray(_hcompress_coder(shape, 1).decode(coded)).reshape(shape)
+    found = np.asarray(_hcompress_coder(shape, 1).decode(np.frombuffer(coded, np.uint8))).reshape(
+        shape
+    )
     return np.clip(found, 0, 255).astype(np.uint8)
 
 

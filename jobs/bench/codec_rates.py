@@ -21,7 +21,7 @@ from engine.frame import Frame
 from jobs.bench.codec_classics import BASELINES, coded_within, measured
 
 RATES = (0.1, 0.25, 0.5, 1.0)
-HIRISE_TILES, OTHERS = 24, 8
+HIRISE_TILES, OTHERS = 24, 6
 LARGEST_SIDE = 512
 REFERENCE = "jpeg2000"
 CARD_RATE = 0.5
@@ -46,7 +46,7 @@ def curve_groups(data: Path | None) -> dict[str, list[Frame]]:
         "rover_12_bit": held_out_rover_frames(data),
         "rover_8_bit": found.get("rover", [])[:OTHERS],
         "raw_hirise": [f for f in raw if "hirise" in f.origin.uri],
-        "other_body": found.get("other_body", [])[:HIRISE_TILES],
+        "other_body": found.get("other_body", [])[:OTHERS],
     }
     return {name: _cut(frames) for name, frames in groups.items() if frames}
 
@@ -54,6 +54,12 @@ def curve_groups(data: Path | None) -> dict[str, list[Frame]]:
 def rate_figures(groups: Mapping[str, Sequence[Frame]], model: CodecModel) -> dict[str, Any]:
     """Curves of every codec on every group, with the bytes saved against JPEG 2000."""
     return {name: _group_figures(frames, model) for name, frames in groups.items()}
+
+
+def card_curves(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model card keeps of `rate_figures`: mean curves and bytes saved, by group."""
+    kept = ("frames", "bd_rate_percent_against_jpeg2000", "curves")
+    return {name: {key: group[key] for key in kept} for name, group in figures.items()}
 
 
 def _group_figures(frames: Sequence[Frame], model: CodecModel) -> dict[str, Any]:

@@ -31,12 +31,23 @@ def _with_data(bench: Callable[..., Any], out: Path, seed: int, as_json: bool) -
 
 @app.command("codec")
 def codec(
-    out: Out = Path("docs/results/codec.json"), seed: Seed = 0, as_json: AsJson = False
+    out: Out = Path("docs/results/codec.json"),
+    seed: Seed = 0,
+    sections: Annotated[
+        str, typer.Option(help="Which parts, joined by commas; all where not given.")
+    ] = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Rate, quality and uncertainty beside JPEG and JPEG 2000 on the held-out images."""
-    from jobs.bench.codec import bench_codec
+    """Rate, quality and uncertainty beside classic codecs on the held-out images."""
+    from functools import partial
 
-    _with_data(bench_codec, out, seed, as_json)
+    from jobs.bench.codec import SECTIONS, bench_codec
+    from jobs.errors import UsageError
+
+    chosen = tuple(part for part in sections.split(",") if part) or SECTIONS
+    if unknown := set(chosen) - set(SECTIONS):
+        raise UsageError(f"no section {sorted(unknown)}: choose from {', '.join(SECTIONS)}")
+    _with_data(partial(bench_codec, sections=chosen), out, seed, as_json)
 
 
 @app.command("cosmicrays")
@@ -103,12 +114,30 @@ def anomaly(
 
 @app.command("scan")
 def scan(
-    out: Out = Path("docs/results/scan.json"), seed: Seed = 0, as_json: AsJson = False
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the JSON goes (docs/results/...).")
+    ] = None,
+    seed: Seed = 0,
+    soak: Annotated[
+        bool, typer.Option("--soak", help="Kill owners over one store instead, for many cycles.")
+    ] = False,
+    cycles: Annotated[int, typer.Option(min=1, help="Cycles of a soak.")] = 300,
+    as_json: AsJson = False,
 ) -> None:
-    """Frames per second of a whole cycle, and each pipeline's share of the time."""
+    """Frames per second of a whole cycle by stage; with --soak, whether anything is ever lost."""
     from jobs.bench.scan import bench_scan
+    from jobs.bench.soak import bench_soak
+    from jobs.cli.output import progress
 
-    _finish(bench_scan(out, seed=seed, now=datetime.now(UTC)), out, as_json)
+    now = datetime.now(UTC)
+    where = out or Path("docs/results") / ("soak.json" if soak else "scan.json")
+    if not soak:
+        _finish(bench_scan(where, seed=seed, now=now), where, as_json)
+        return
+    figures = bench_soak(where, seed=seed, now=now, cycles=cycles, say=progress)
+    _finish(figures, where, as_json)
+    if figures["faults"]:
+        raise typer.Exit(1)
 
 
 @app.command("store")

@@ -16,6 +16,7 @@ from jobs.cli.output import AsJson, progress, report
 from jobs.errors import UsageError
 
 if TYPE_CHECKING:
+    from engine.cards import ModelCard
     from engine.codec.decoding import Decoded
     from engine.codec.errormaps import ErrorMap
     from engine.codec.model import CodecModel
@@ -133,7 +134,7 @@ def train_codec(
     """Train the codec on simulations and, where SKYSIEVE_DATA points, on real images."""
     import torch
 
-    from engine.cards import WEIGHTS, read_card
+    from engine.cards import WEIGHTS
     from engine.codec.corpus import held_out_frames, training_groups
     from engine.codec.publishing import TrainingFacts, publish
     from engine.codec.training import TrainingPlan, train
@@ -162,7 +163,8 @@ def train_codec(
     publish(trained.network, facts, groups, held_out_frames(data, HELD_OUT_FRAMES), folder)
     progress("calibrating the error maps on other held-out images")
     _calibrated(folder, data, seed)
-    card = read_card("codec", folder)
+    progress("measuring beside the classic codecs")
+    card = _with_curves(folder, data)
     report(
         {"weights": str(folder / "codec.safetensors"), "digest": card.digest, **card.metrics},
         as_json=as_json,
@@ -181,6 +183,21 @@ def _calibrated(folder: Path, data: Path | None, seed: int) -> dict[str, Any]:
     calibration = calibrate(CodecModel.load(folder), data, seed).as_dict()
     write_card(folder, replace(card, calibration=calibration))
     return {"card": str(folder / "codec.json"), "best": calibration["best"], **calibration}
+
+
+def _with_curves(folder: Path, data: Path | None) -> ModelCard:
+    """Measure the weights in `folder` beside the classic codecs and write it into their card."""
+    from dataclasses import replace
+
+    from engine.cards import read_card, write_card
+    from engine.codec.model import CodecModel
+    from jobs.bench.codec_rates import card_curves, curve_groups, rate_figures
+
+    card = read_card("codec", folder)
+    curves = card_curves(rate_figures(curve_groups(data), CodecModel.load(folder)))
+    card = replace(card, metrics={**card.metrics, "rate_distortion": curves})
+    write_card(folder, card)
+    return card
 
 
 def _say(now: Progress) -> None:
