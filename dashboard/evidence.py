@@ -144,7 +144,8 @@ def show_duplicates(detection_id: str) -> None:
     gallery = st.grid(6, min_column_width=120)
     for row in near:
         with gallery.cell():
-            pictures.show_cutout(row["cutout_file"], f"{row['bits']} bits", name_of(row))
+            differ = "1 bit differs" if row["bits"] == 1 else f"{row['bits']} bits differ"
+            pictures.show_cutout(row["cutout_file"], differ, name_of(row))
             st.page_link(
                 "views/anomalies.py",
                 label=row["verdict"].replace("_", " "),
