@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import charts
 from dashboard.access import ask
-from dashboard.figures import count, literal
+from dashboard.figures import age, count, literal
 from dashboard.states import empty
 from dashboard.tables import measured, moment, table
 from db.queries import jobs, yields
@@ -57,6 +57,8 @@ def show_cycles() -> None:
         key="cycles",
         alt="The newest cycles with their counts and durations",
     )
+    for row in ask(jobs.realised_rates):
+        st.caption(f"Realised, {age(row['happened_at'])}: {literal(row['message'])}.")
     _one(cycles)
 
 

@@ -25,6 +25,7 @@ from jobs.learning import Learner
 from jobs.nights import conclude_night
 from jobs.plan import make_plan
 from jobs.pool import Workers
+from jobs.realised import evaluate_rates
 from jobs.recalibration import (
     as_result,
     drift_to_answer,
@@ -177,13 +178,14 @@ class Carriers:
             request_id=request_id,
             schedule_id=request["payload"].get("schedule_id"),
             source=source.name,
-            policy="aggressive" if request["payload"].get("aggressive") else "normal",
+            policy=_policy_of(request),
             now=self.clock(),
         )
         try:
             cycle = self._cycle_of(request, source, again)
             counts = cycle.run()
             evaluate_cycle(cycle)
+            evaluate_rates(cycle)
             conclude_night(cycle, rate=self.settings.false_discovery_rate)
             self.learner.score_new()
         except Exception as error:
@@ -224,6 +226,7 @@ class Carriers:
             claims=self.claims,
             again=again,
             limit=payload.get("limit"),
+            policy=_policy_of(request),
             near_duplicates=NearDuplicates(
                 self.settings.near_duplicate_bits, self.settings.near_duplicate_correlation
             ),
@@ -237,3 +240,8 @@ class Carriers:
 
     def _cancelled(self, request_id: str) -> bool:
         return bool(queue.get_request(self.store, request_id)["state"] == "cancelled")
+
+
+def _policy_of(request: Request) -> str:
+    """The name of the stated rate that a request asks for."""
+    return "aggressive" if request["payload"].get("aggressive") else "normal"

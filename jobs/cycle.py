@@ -77,6 +77,7 @@ class Cycle:
     claims: Claims = field(default_factory=Claims)
     again: tuple[str, ...] = ()
     limit: int | None = None
+    policy: str = "normal"
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     progress: Callable[[int, int], None] = lambda _done, _total: None
     cancelled: Callable[[], bool] = lambda: False

@@ -130,3 +130,17 @@ def log_of_cycle(store: Reads, cycle_id: str) -> list[Row]:
         """,
         [cycle_id],
     )
+
+
+def realised_rates(store: Reads, limit: int = 10) -> list[Row]:
+    """List the newest realised rate of each source and policy, as it was told."""
+    return store.rows(
+        """
+        SELECT c.source, c.policy, e.message, e.happened_at
+        FROM run_events e JOIN cycles c USING (cycle_id) WHERE e.kind = 'realised rate'
+        QUALIFY row_number() OVER (
+            PARTITION BY c.source, c.policy ORDER BY e.event_number DESC) = 1
+        ORDER BY e.event_number DESC LIMIT $1
+        """,
+        [limit],
+    )

@@ -89,11 +89,13 @@ def card(pipeline: str, name: str = "") -> ModelCard:
     )  # fmt: skip
 
 
-def plan(*, threshold: float = 0.5) -> Plan:
+def plan(*, threshold: float = 0.5, aggressive: bool = False) -> Plan:
     """The three pipelines, with stub cards and real policies."""
     return Plan(
         cosmicrays=Choice(card("cosmicrays"), CosmicRayPolicy(threshold=threshold), Path()),
-        anomaly=Choice(card("anomaly"), AnomalyPolicy(), Path()),
+        anomaly=Choice(
+            card("anomaly"), AnomalyPolicy(false_positive_rate=0.05 if aggressive else 0.01), Path()
+        ),
         codec=Choice(card("codec"), CodecPolicy(), Path()),
     )
 
