@@ -50,15 +50,16 @@ class Island:
     rim_outside: float
 
 
-def surroundings_table(light: NDArray[np.floating], good: Mask, cutouts: Sequence[Cutout]) -> Table:
+def surroundings_table(image: NDArray[np.floating], good: Mask, cutouts: Sequence[Cutout]) -> Table:
     """Features float64 (N, 19), one row a cutout.
 
-    `light` (H, W) is the frame above its background in units of the noise, `good` True where
+    `image` (H, W) is the frame above its background in units of the noise, `good` True where
     pixels count.
     """
-    light = np.asarray(light, dtype=np.float64)
+    light: Table = np.asarray(image, dtype=np.float64)
     smooth = ndimage.gaussian_filter(light, 1.0)
-    labels, _ = ndimage.label((smooth > ISLAND_SIGMA) & good, structure=np.ones((3, 3)))
+    found, _ = ndimage.label((smooth > ISLAND_SIGMA) & good, structure=np.ones((3, 3)))
+    labels: NDArray[np.int32] = np.asarray(found, dtype=np.int32)
     boxes = ndimage.find_objects(labels)
     own = [_label_of(cutout, labels) for cutout in cutouts]
     islands: dict[int, Island] = {}
@@ -93,7 +94,7 @@ def footprint_pixels(
 
 
 def _island(
-    labels: NDArray[np.int32], label: int, box: tuple[slice, slice], light: Table, members: int
+    labels: NDArray[np.int32], label: int, box: tuple[slice, ...], light: Table, members: int
 ) -> Island:
     height, width = labels.shape
     rows, columns = (
