@@ -234,7 +234,7 @@ def test_doctor_and_models_report(empty: Home) -> None:
         (("scan", "--source", "ftp:host"), "no source 'ftp:host'"),
         (("scan", "--source", "folder:/no/such/place"), "no folder at /no/such/place"),
         (("scan", "--source", TINY, "--once", "--interval", "5"), "exclude each other"),
-        (("scan", "--source", TINY, "--calibrate"), "--calibrate fits on a folder"),
+        (("scan", "--source", TINY, "--calibrate"), "needs at least 20 stored frames"),
         (("db", "sql", "DELETE FROM frames"), "only reads"),
         (("db", "export", "/proc/nowhere"), "/proc/nowhere"),
         (("labels", "export", "/no/such/folder/labels.csv"), "/no/such/folder/labels.csv"),
