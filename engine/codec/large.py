@@ -32,7 +32,7 @@ from engine.codec.decoding import (
     refinements_by_tile,
     sample_values,
 )
-from engine.codec.encoding import SMALLEST_SIDE, steps_for
+from engine.codec.encoding import SMALLEST_SIDE, step_for
 from engine.codec.fits_cards import cards_that_fit
 from engine.codec.learned import TileEncoder, code_tiles
 from engine.codec.mapping import SampleMapping
@@ -199,7 +199,7 @@ def _fitting(number: int, encoder: TileEncoder, step: int, allowed: int, budget:
     while len(packet) > allowed:
         if step == STEPS - 1:
             raise NotApplicable(f"{budget} bytes do not hold this image at the coarsest step")
-        step = max(step + 1, max(steps_for([encoder], allowed)))
+        step = max(step + 1, step_for([encoder], allowed))
         packet = Packet(number, step, encoder.payload(step)).to_bytes()
     return packet
 
@@ -214,7 +214,7 @@ def _first_step(image: Rows, header: FileHeader, available: int, model: CodecMod
             row % SAMPLED_TILES :: SAMPLED_TILES
         ]
     ]
-    return max(steps_for(sampled, int(available * len(sampled) / header.tiles)))
+    return step_for(sampled, int(available * len(sampled) / header.tiles))
 
 
 def _tile_row(image: Rows, header: FileHeader, row: int, model: CodecModel) -> list[TileEncoder]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.codec.conditional import STEP_MULTIPLE
 from engine.codec.container import FileHeader, Packet
 from engine.codec.decoding import decode
-from engine.codec.encoding import Prepared, prepare, steps_for
+from engine.codec.encoding import Prepared, prepare, step_for
 from engine.codec.model import CodecModel
 from engine.codec.network import STRIDE
 from engine.codec.policy import TILE
@@ -136,9 +136,9 @@ def _split_tail(prepared: Prepared) -> tuple[bytes, bytes]:
 
 def _layer_steps(prepared: Prepared, budgets: Sequence[int], head: int) -> tuple[int, ...]:
     """Steps of the base and of the layers above it, multiples of 4 apart."""
-    fine = min(max(steps_for(prepared.tiles, budgets[1] - head)), STEPS - 1 - LEAST_RATIO)
+    fine = min(step_for(prepared.tiles, budgets[1] - head), STEPS - 1 - LEAST_RATIO)
     least = len(prepared.tiles) * LEAST_TILE_BYTES
-    base = max(steps_for(prepared.tiles, max(budgets[0] - head, least)))
+    base = step_for(prepared.tiles, max(budgets[0] - head, least))
     apart = max(LEAST_RATIO, base - fine) // STEP_MULTIPLE * STEP_MULTIPLE
     if apart < 2 * LEAST_RATIO:
         return fine + apart, fine
