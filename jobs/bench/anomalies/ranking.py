@@ -84,7 +84,11 @@ class Scored:
 
 def ranking(tasks: Sequence[Task], material: Mapping[str, Material]) -> dict[str, Any]:
     """The table of every score by task, and the recipes that the choice parts preferred."""
-    choice = {task.name: choice_scores(task, material[task.dataset]) for task in tasks}
+    choice = {
+        task.name: choice_scores(task, material[task.dataset])
+        for task in tasks
+        if task.name not in NOT_CHOSEN_BY
+    }
     folds = {
         task.name: [
             s for fold in held_folds() for s in fold_scores(task, material[task.dataset], fold)
@@ -112,7 +116,7 @@ def figures_of(
     """One recipe for objects and one for scenes, and what each gives on the test folds."""
     recipes, best = {}, {}
     for group in sorted(set(groups.values())):
-        own = {n: s for n, s in choice.items() if groups[n] == group and n not in NOT_CHOSEN_BY}
+        own = {name: scored for name, scored in choice.items() if groups[name] == group}
         if any(own.values()):
             recipes[group], means = choose(own)
             best[group] = dict(sorted(means.items(), key=lambda item: -item[1])[:10])
