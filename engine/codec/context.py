@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -75,14 +76,15 @@ def stages_of(channels: int) -> tuple[Stage, ...]:
 @cache
 def cells_in(name: str, rows: int, columns: int) -> NDArray[np.bool_]:
     """Which cells belong to a class, bool (rows, columns), counted from the tile's corner."""
-    down, across = np.arange(rows)[:, None] % 2, np.arange(columns)[None] % 2
-    if name == "all":
-        return np.ones((rows, columns), np.bool_)
-    if name == "quarter":
-        return (down == 0) & (across == 0)
-    if name == "diagonal":
-        return (down == 1) & (across == 1)
-    return (down == across) if name == "half" else (down != across)
+    down, across = np.indices((rows, columns)) % 2
+    named = {
+        "all": down >= 0,
+        "quarter": (down == 0) & (across == 0),
+        "diagonal": (down == 1) & (across == 1),
+        "half": down == across,
+        "rest": down != across,
+    }
+    return np.asarray(named[name])
 
 
 class StageNetwork(nn.Module):
@@ -143,7 +145,7 @@ class ContextModel(nn.Module):
             if not stage.begins_slice:
                 symbols, means, log_scales = done.pop()
             if stage.number:
-                network = self.networks[stage.number - 1]
+                network = cast(StageNetwork, self.networks[stage.number - 1])
                 added = network.corrections(torch.cat(features, 1), guide, rounded)
                 means = torch.where(here, mean + added[0] * MEAN_GAIN, means)
                 log_scales = torch.where(here, log_scale + added[1], log_scales)

@@ -113,7 +113,8 @@ def dyadic_q(step: int) -> float:
 def scale_levels(log_scale: NDArray[np.floating], step: int) -> NDArray[np.uint8]:
     """Index of the probability table for each latent, from exact log scales."""
     position = (log_scale - log_q(step) - FIRST_LOG_SCALE) * LEVELS_PER_UNIT
-    return np.clip(np.floor(position + 0.5), 0, LEVELS - 1).astype(np.uint8)
+    levels = np.clip(np.floor(position + 0.5), 0, LEVELS - 1)
+    return np.asarray(levels, dtype=np.uint8)
 
 
 def _by_tile(values: Sequence[float]) -> Tensor:

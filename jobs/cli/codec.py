@@ -43,6 +43,10 @@ def compress(
             help="Code the image without its cosmic rays, and their samples exactly beside it.",
         ),
     ] = False,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Read a large .fits or .npy image by rows, as needed."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compress images, one .cosmic file for each frame in them; 0.5 bpp unless told otherwise."""
@@ -53,6 +57,14 @@ def compress(
     model = _model() if target.largest_error is None else None
     out.mkdir(parents=True, exist_ok=True)
     written: list[dict[str, Any]] = []
+    if stream:
+        from jobs.cli.codec_stream import compress_by_rows
+
+        if target.largest_error is not None or psnr is not None or protect_hits:
+            raise UsageError("--stream goes with --bpp or --bytes alone")
+        written = [compress_by_rows(file, out, bpp, bytes_) for file in files]
+        report({"frames": len(written), "files": written, "out": str(out)}, as_json=as_json)
+        return
     for frame, path in _frames_with_names(files, out):
         progress(f"compressing {frame.origin.uri} {frame.origin.part}".rstrip())
         hits = _hits_of(frame) if protect_hits and model is not None else None
@@ -80,6 +92,9 @@ def decompress(
     error_below: Annotated[
         float | None, typer.Option(help="The bound of --safe-map, in the image's unit.")
     ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Write a large .fits or .npy image by rows.")
+    ] = False,
     samples: Annotated[int, typer.Option(min=2, help="Dropout passes of the map.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the dropout.")] = 0,
     as_json: AsJson = False,
@@ -87,6 +102,9 @@ def decompress(
     """Decompress to PNG or FITS; tiles that were lost are reported and masked, not fatal."""
     from engine.codec.decoding import decode
 
+    if stream:
+        _decompress_by_rows(file, out, as_json=as_json)
+        return
     if out.suffix not in (".png", ".fits"):
         raise UsageError(f"--out must end in .png or .fits, got {out.name}")
     data = _file_bytes(file)
@@ -112,6 +130,25 @@ def decompress(
             "hits_lost": decoded.hits_lost,
             **safe,
             "fits_cards": _cards_kept(decoded),
+            "out": str(out),
+        },
+        as_json=as_json,
+    )
+
+
+def _decompress_by_rows(file: Path, out: Path, *, as_json: bool) -> None:
+    from jobs.cli.codec_stream import decompress_by_rows
+
+    if out.suffix not in (".npy", ".fits"):
+        raise UsageError(f"with --stream, --out must end in .npy or .fits, got {out.name}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    found = decompress_by_rows(file, out)
+    report(
+        {
+            "shape": (found.header.height, found.header.width),
+            "sample_type": found.header.sample_type,
+            "bytes": found.bytes,
+            "lost_tiles": list(found.lost_tiles),
             "out": str(out),
         },
         as_json=as_json,

@@ -151,6 +151,31 @@ def test_a_lossless_file_is_safe_everywhere(picture: Path, tmp_path: Path):
     refused("go together", "decompress", coded, "--out", tmp_path / "b.png", "--safe-map", safe)
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".fits"])
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
+def test_a_large_image_goes_by_rows(tmp_path: Path, kind: str, suffix: str):
+    ramp = (np.add.outer(np.arange(70) * 3, np.arange(90) * 2) % 200).astype(kind)
+    source, back = tmp_path / f"large{suffix}", tmp_path / f"back{suffix}"
+    if suffix == ".npy":
+        np.save(source, ramp)
+    else:
+        fits.PrimaryHDU(ramp, fits.Header({"OBJECT": "ramp"})).writeto(source)
+    facts = run("compress", source, "--out", tmp_path, "--stream", "--bpp", 4)
+    coded = tmp_path / "large.cosmic"
+    assert facts["files"][0]["bytes"] == coded.stat().st_size <= 4 * ramp.size / 8
+    run("decompress", coded, "--out", back, "--stream")
+    plain = tmp_path / "plain.fits"
+    run("decompress", coded, "--out", plain)
+    found = np.load(back) if suffix == ".npy" else fits.getdata(back)
+    assert found.dtype.newbyteorder("=") == ramp.dtype
+    np.testing.assert_allclose(found, fits.getdata(plain, "SCI"), atol=1e-3 * (kind == "float32"))
+    if suffix == ".fits":
+        assert fits.getheader(back)["OBJECT"] == "ramp"
+    refused(
+        "--bpp or --bytes alone", "compress", source, "--out", tmp_path, "--stream", "--near", 1
+    )
+
+
 def refused(match: str, *arguments: object) -> None:
     with pytest.raises(UsageError, match=match):
         CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
