@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import learning
@@ -109,6 +110,7 @@ def test_a_schedule_by_cron_with_a_choice_of_sources_is_added(
     assert any("Thompson sampling" in m.value and "at 15 3" in m.value for m in app.markdown)
 
 
+@pytest.mark.slow
 def test_a_cron_line_that_cannot_be_is_refused_with_the_reason(
     filled_owner: FakeOwner, open_page: Open
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_cron_line_that_cannot_be_is_refused_with_the_reason(
     assert len(filled_owner.schedules()) == 1
 
 
+@pytest.mark.slow
 def test_a_schedule_is_changed_and_removed(filled_owner: FakeOwner, open_page: Open) -> None:
     app = open_page("jobs")
     app.selectbox(key="unit_schedule-1").set_value("hours")
@@ -133,6 +136,7 @@ def test_a_schedule_is_changed_and_removed(filled_owner: FakeOwner, open_page: O
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_the_log_of_a_cycle_can_be_read(looking: FakeOwner, open_page: Open) -> None:
     app = open_page("jobs")
     app.selectbox(key="cycle_log").set_value("cycle-2").run()
@@ -140,6 +144,7 @@ def test_the_log_of_a_cycle_can_be_read(looking: FakeOwner, open_page: Open) -> 
     assert any("anomaly failed: the worker was killed twice" in code.value for code in app.code)
 
 
+@pytest.mark.slow
 def test_the_yield_of_every_source_is_shown(looking: FakeOwner, open_page: Open) -> None:
     app = open_page("jobs")
     frames = sum(row["frames"] for row in yields.source_yields(looking.store))
@@ -192,6 +197,7 @@ def test_learning_is_asked_for_and_taken_back_by_a_click(
     assert learning.current_model(filled_owner.store) == "interest-1"
 
 
+@pytest.mark.slow
 def test_digests_and_messages_are_listed(filled_owner: FakeOwner, open_page: Open) -> None:
     made = {"digest_id": "d", "since_at": datetime(2026, 11, 19, 6, tzinfo=UTC),
             "until_at": datetime(2026, 11, 20, 6, tzinfo=UTC), "subject": "3 candidates",

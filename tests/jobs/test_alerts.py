@@ -22,6 +22,8 @@ from jobs.settings import load_settings
 from tests.loopback import LoopbackServer, Reply
 from tests.store_factory import HOSTILE, NOW, fill
 
+pytestmark = pytest.mark.slow
+
 URL = "json://127.0.0.1:9/hook"
 OTHER = "json://127.0.0.1:9/other"
 EVENING = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -208,7 +210,6 @@ def test_a_digest_tells_what_failed_and_leaves_out_what_was_told(store: Store) -
     assert "the worker was killed twice on this frame" in html
 
 
-@pytest.mark.slow
 def test_a_real_target_gets_text_and_an_e_mail_address_the_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,6 +19,8 @@ from jobs.learning import Learner, fitting_rows, numbers_of, pool_of
 from tests.jobs import stubs
 from tests.jobs.stubs import NOW, InlineWorkers, ticking
 
+pytestmark = pytest.mark.slow
+
 DIMENSION = 6
 
 

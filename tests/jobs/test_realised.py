@@ -12,6 +12,8 @@ from jobs.realised import Realised, count_by_truth, evaluate_rates
 from jobs.sources import open_source
 from tests.jobs import stubs
 
+pytestmark = pytest.mark.slow
+
 NIGHT = "sim:rates,frames=1,terrain=0,size=128"
 
 
@@ -35,7 +37,6 @@ def test_the_rates_are_told() -> None:
     )
 
 
-@pytest.mark.slow
 def test_each_policy_has_its_own_line_and_a_cycle_without_news_adds_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from jobs.sources import Offer
 from tests.jobs import stubs
 from tests.jobs.stubs import NOW, Taken, cycle, frame
 
+pytestmark = pytest.mark.slow
+
 LEDGER = {"file:///a": "frame", "file:///b": "frame", "file:///c": "failed", "file:///d": "ignored"}
 
 
@@ -104,7 +106,6 @@ def test_the_clock_is_ahead_by_what_the_file_says(tmp_path: Path) -> None:
     assert clock() > NOW
 
 
-@pytest.mark.slow
 def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     out = tmp_path / "soak.json"
     arguments = ["bench", "scan", "--soak", "--cycles", "4", "--seed", "3", "--out", str(out)]
@@ -121,7 +122,6 @@ def test_a_short_soak_finds_nothing(tmp_path: Path) -> None:
     assert figures["frames_stored"] == figures["frames_laid"]
 
 
-@pytest.mark.slow
 def test_no_torch_is_loaded() -> None:
     code = "import sys, jobs.bench.soak, jobs.bench.soak_life; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
