@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import charts
 from dashboard.access import ask
 from dashboard.figures import age, count, literal
-from dashboard.states import empty
 from dashboard.tables import measured, moment, table
 from db.queries import jobs, yields
 
@@ -21,7 +20,7 @@ def show_cycles() -> None:
     st.subheader("History")
     cycles = ask(jobs.page_of_cycles, limit=100).rows
     if not cycles:
-        empty("cycles", "A cycle is one pass over one source.")
+        st.caption("No cycles yet: a cycle is one pass over one source.")
         return
     stored = sum(row["stored"] for row in cycles)
     loose = sum(1 for row in cycles if row["state"] == "done" and row["unaccounted"])
@@ -124,4 +123,32 @@ def show_yields() -> None:
         },
         key="yields",
         alt="Candidates per hundred frames and the share that people confirmed, by source",
+    )
+    _calibrations()
+
+
+def _calibrations() -> None:
+    rows = ask(jobs.calibrations)
+    if not rows:
+        return
+    newest = rows[0]
+    st.markdown(
+        f"**Calibrations** of sources of their own: the newest is version {newest['version']} of "
+        f"{literal(newest['source'])}, fitted on {count(newest['fitted_on'])} and calibrated on "
+        f"{count(newest['calibrated_on'])} cutouts."
+    )
+    table(
+        rows,
+        {
+            "source": "source",
+            "version": "version",
+            "made_at": moment("made"),
+            "cause": "asked for by",
+            "reason": "because",
+            "fitted_on": "fitted on",
+            "calibrated_on": "calibrated on",
+            "expired": "expired since",
+        },
+        key="calibrations",
+        alt="Every calibration of a source with its version and what asked for it",
     )

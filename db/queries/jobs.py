@@ -144,3 +144,15 @@ def realised_rates(store: Reads, limit: int = 10) -> list[Row]:
         """,
         [limit],
     )
+
+
+def calibrations(store: Reads, limit: int = 50) -> list[Row]:
+    """List the calibrations of sources, newest first; `expired` says that drift was seen since."""
+    return store.rows(
+        """
+        SELECT c.*, x.source IS NOT NULL AS expired FROM calibrations c
+        LEFT JOIN expired_calibrations x USING (source, model_digest)
+        ORDER BY c.made_at DESC, c.calibration_id LIMIT $1
+        """,
+        [limit],
+    )
