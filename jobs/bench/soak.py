@@ -27,13 +27,14 @@ from PIL import Image
 
 from jobs.bench.result import write_result
 from jobs.bench.soak_audit import audit
-from jobs.bench.soak_life import LAST, live
+from jobs.bench.soak_life import LAST, PROGRESS, READY, live
 from jobs.bench.soak_post import POST_FILE, keep_post
 
 SOURCES = 3
 SIDE = 20
 READY_S = 120.0
-LONGEST_LIFE_S = 25.0
+LONGEST_LIFE_S = 60.0
+MOST_CYCLES = 12
 JUMPS_S = (-90_000.0, -7200.0, -45.0, 3600.0, 95_000.0, 2_600_000.0)
 KINDS = ("new", "new", "new", "copy", "truncated", "text")
 
@@ -107,7 +108,7 @@ class Soak:
         self.tally.lives += 1
         self.tally.lives_with_full_disk += full
         self.tally.lives_with_dead_services += dead
-        ready = self.root / "ready"
+        ready = self.root / READY
         ready.unlink(missing_ok=True)
         limit = _largest(self.home) + self.rng.randint(4096, 400_000) if full else None
         pid = in_child(lambda: _limited(limit, lambda: live(self.root, post_is_dead=dead)))
@@ -116,19 +117,26 @@ class Soak:
             time.sleep(self.rng.uniform(0, 1.0))
         else:
             _wait_for(ready, pid)
-            end = time.monotonic() + self.rng.uniform(0.2, LONGEST_LIFE_S)
-            while time.monotonic() < end:
-                time.sleep(0.3)
-                if self.rng.random() < 0.1:
+            goal = self._ended() + self.rng.randint(0, MOST_CYCLES)
+            end = time.monotonic() + LONGEST_LIFE_S
+            while self._ended() < goal and time.monotonic() < end and is_alive(pid):
+                time.sleep(0.2)
+                if self.rng.random() < 0.05:
                     self.set_clock()
-                if self.rng.random() < 0.15:
+                if self.rng.random() < 0.05:
                     self.lay_files(1)
+            time.sleep(self.rng.uniform(0, 1.0))
         code = kill(pid)
         self.tally.kills += code is None
         if code is not None:
             self.tally.ended_by_full_disk += 1
             if not full:
                 self.tally.faults.append(f"life {self.tally.lives} ended by itself with {code}")
+
+    def _ended(self) -> int:
+        """How many cycles had ended when the owner said so last."""
+        path = self.root / PROGRESS
+        return int(path.read_text()) if path.exists() else 0
 
     def last_life(self) -> None:
         """An owner without troubles, which finishes what there is."""
@@ -164,9 +172,13 @@ def bench_soak(
     seed: int,
     now: datetime,
     cycles: int = 300,
+    minutes: float | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Soak until `cycles` cycles began, finish, audit, and write the figures to `out`."""
+    """Soak until `cycles` cycles began, finish, audit, and write the figures to `out`.
+
+    After `minutes` it finishes with what it has: the figures say how many cycles that were.
+    """
     started = time.perf_counter()
     load_beforehand()
     with tempfile.TemporaryDirectory(prefix="soak") as folder:
@@ -177,7 +189,7 @@ def bench_soak(
         try:
             _wait_for(soak.root / POST_FILE, post)
             begun = 0
-            while begun < cycles:
+            while begun < cycles and not _is_over(started, minutes):
                 soak.one_life()
                 begun = max(begun, soak.audit(final=False)["cycles"])
                 say(f"{begun} of {cycles} cycles, {soak.tally.lives} lives")
@@ -196,7 +208,8 @@ def bench_soak(
         write_result(
             out,
             bench="soak",
-            command=f"skysieve bench scan --soak --cycles {cycles}",
+            command=f"skysieve bench scan --soak --cycles {cycles}"
+            + ("" if minutes is None else f" --minutes {minutes:g}"),
             seed=seed,
             now=now,
             digests={},
@@ -209,9 +222,13 @@ def bench_soak(
     return figures
 
 
+def _is_over(started: float, minutes: float | None) -> bool:
+    return minutes is not None and time.perf_counter() - started > 60 * minutes
+
+
 def load_beforehand() -> None:
     """Import what an owner needs before the first fork, so that a life does not begin with it."""
-    import apprise  # noqa: F401
+    import apprise
     import scipy.ndimage
     import scipy.stats  # noqa: F401
 
@@ -219,6 +236,8 @@ def load_beforehand() -> None:
     import jobs.evaluation
     import jobs.owner
     import jobs.sources.contents  # noqa: F401
+
+    apprise.Apprise.instantiate("json://127.0.0.1/")  # which loads its plugins
 
 
 def in_child(function: Callable[[], int]) -> int:
@@ -268,9 +287,14 @@ def _wait_for(path: Path, pid: int) -> None:
     """Wait until a child has made a file, or ended."""
     end = time.monotonic() + READY_S
     while not path.exists() and time.monotonic() < end:
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+        if not is_alive(pid):
             return
         time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a child has not ended."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def _png(number: int) -> bytes:

@@ -122,6 +122,9 @@ def scan(
         bool, typer.Option("--soak", help="Kill owners over one store instead, for many cycles.")
     ] = False,
     cycles: Annotated[int, typer.Option(min=1, help="Cycles of a soak.")] = 300,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Finish a soak after so long, whatever it has.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Frames per second of a whole cycle by stage; with --soak, whether anything is ever lost."""
@@ -134,7 +137,9 @@ def scan(
     if not soak:
         _finish(bench_scan(where, seed=seed, now=now), where, as_json)
         return
-    figures = bench_soak(where, seed=seed, now=now, cycles=cycles, say=progress)
+    figures = bench_soak(
+        where, seed=seed, now=now, cycles=cycles, minutes=minutes, say=progress
+    )  # fmt: skip
     _finish(figures, where, as_json)
     if figures["faults"]:
         raise typer.Exit(1)
