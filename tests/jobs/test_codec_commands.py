@@ -78,7 +78,7 @@ def test_every_frame_of_a_file_becomes_its_own_file(stars: Path, tmp_path: Path)
         np.testing.assert_array_equal(again, [original["A"].data, original["B"].data])
 
 
-def test_the_uncertainty_file_holds_both_maps_and_the_wcs(stars: Path, tmp_path: Path):
+def test_the_uncertainty_file_holds_all_maps_and_the_wcs(stars: Path, tmp_path: Path):
     run("compress", stars, "--out", tmp_path, "--bpp", 6.0)
     coded = sorted(tmp_path.glob("*.cosmic"))[0]
     maps = tmp_path / "maps.fits"
@@ -86,7 +86,9 @@ def test_the_uncertainty_file_holds_both_maps_and_the_wcs(stars: Path, tmp_path:
     facts = run("decompress", coded, "--out", sci, "--uncertainty", maps)
     assert facts["fits_cards"] == "essential"
     with fits.open(maps) as units:
-        assert [unit.name for unit in units[1:]] == ["PREDICTED", "DROPOUT"]
+        names = [unit.name for unit in units[1:]]
+        assert names == ["PREDICTED", "DROPOUT", "EXPECTED", "BOUND90"]
+        assert (units["BOUND90"].data > units["EXPECTED"].data).mean() > 0.5
         assert (units["PREDICTED"].data > 0).all()
         assert (units["DROPOUT"].data >= 0).all()
         assert units["DROPOUT"].header["CTYPE1"] == "RA---TAN"
