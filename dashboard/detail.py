@@ -193,10 +193,14 @@ def _ask_catalogues(detection_id: str, request_id: str) -> None:
 
 
 def _neighbours(detection_id: str) -> None:
-    near = ask(evidence_pages.similar, detection_id, 6)
-    if not near:
+    examples: dict[str, list[str]] = st.session_state.setdefault(
+        f"examples_{detection_id}", {"more": [], "less": []}
+    )
+    near = ask(evidence_pages.similar, detection_id, 6, **examples)
+    if not near and not any(examples.values()):
         return
     st.markdown("**Nearest in the embedding** (cosine similarity)")
+    _say_examples(examples)
     gallery = st.grid(6, min_column_width=120)
     for row in near:
         with gallery.cell():
@@ -206,6 +210,30 @@ def _neighbours(detection_id: str) -> None:
                 label=row["verdict"].replace("_", " "),
                 query_params={"detection": row["detection_id"]},
             )
+            for side in examples:
+                st.button(
+                    f"{side.capitalize()} like this",
+                    key=f"{side}_{detection_id}_{row['detection_id']}",
+                    type="tertiary",
+                    on_click=examples[side].append,
+                    args=(row["detection_id"],),
+                )
+
+
+def _say_examples(examples: dict[str, list[str]]) -> None:
+    """How many examples steer the search, and a way back."""
+    if not any(examples.values()):
+        return
+    st.caption(
+        f"Steered by {len(examples['more'])} more and {len(examples['less'])} less like them; "
+        "those are left out."
+    )
+
+    def start_over() -> None:
+        for chosen in examples.values():
+            chosen.clear()
+
+    st.button("Start over", key="examples_start_over", on_click=start_over)
 
 
 def _provenance(found: Row) -> None:

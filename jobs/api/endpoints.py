@@ -109,9 +109,12 @@ def candidates(owner: Owner, call: Call) -> Answer:
 
 
 def similar(owner: Owner, call: Call) -> Answer:
-    """Detections whose search vectors point the same way, the likest first."""
+    """Detections whose search vectors point the same way; ?more= and ?less= steer by examples."""
     detection_id = _detection_id(owner, call)
-    return {"rows": evidence.similar(owner.store, detection_id, call.limit), "next": None}
+    more, less = ([one for one in call.query.get(name, "").split(",") if one]
+                  for name in ("more", "less"))  # fmt: skip
+    rows = evidence.similar(owner.store, detection_id, call.limit, more=more, less=less)
+    return {"rows": rows, "next": None}
 
 
 def duplicates(owner: Owner, call: Call) -> Answer:

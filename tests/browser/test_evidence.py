@@ -100,3 +100,17 @@ def test_the_list_says_what_cannot_be_claimed_and_that_the_calibration_expired(
     apart = judged.number("SELECT count(*) FROM detections WHERE verdict = 'artefact'")
     assert apart > 0
     expect(page.get_by_text(f"{apart} of them are kept apart as artefacts")).to_be_visible()
+
+
+def test_neighbours_are_steered_by_examples(page: Page, judged: Served) -> None:
+    opened(page, judged)
+    more = page.get_by_role("button", name="More like this")
+    expect(more.first).to_be_visible()
+    before = more.count()
+    more.first.click()
+    expect(page.get_by_text("Steered by 1 more and 0 less like them")).to_be_visible()
+    page.get_by_role("button", name="Less like this").first.click()
+    expect(page.get_by_text("Steered by 1 more and 1 less like them")).to_be_visible()
+    page.get_by_role("button", name="Start over").click()
+    expect(page.get_by_text("Steered by")).not_to_be_visible()
+    expect(more).to_have_count(before)

@@ -68,6 +68,29 @@ def test_health_counts_what_is_there(server: Served) -> None:
     )  # fmt: skip
 
 
+def test_search_is_steered_by_examples(server: Served) -> None:
+    mine = a_detection(server)["detection_id"]
+    near = [row["detection_id"] for row in server.get(f"similar/{mine}")["rows"]]
+    assert len(near) >= 2
+    assert mine not in near
+    steered = server.get(f"similar/{mine}", more=near[-1], less=f"{near[0]},nobody")["rows"]
+    left = [row["detection_id"] for row in steered]
+    assert left
+    assert not {near[0], near[-1], mine} & set(left)
+
+
+def test_a_detection_comes_with_its_evidence(server: Served) -> None:
+    mine = a_detection(server)["detection_id"]
+    found = server.get(f"detections/{mine}")
+    assert found["detection_id"] == mine
+    assert {"scores", "evidence", "versions", "contributions"} <= set(found)
+    assert mine not in {row["detection_id"] for row in server.get(f"duplicates/{mine}")["rows"]}
+    error = refused(server.call("GET", f"duplicates/{mine}?bits=many"), 400)
+    assert "from 0 to 32" in error
+    assert "no detection" in refused(server.call("GET", "similar/nobody"), 404)
+    assert set(server.get("nights")) >= {"rows", "drift"}
+
+
 @pytest.mark.parametrize(
     ("path", "key", "table"),
     [
