@@ -17,7 +17,7 @@ from db.cycles import add_event
 from db.store import Store
 from engine.cards import ModelCard, file_digest, write_card
 from engine.split import split_of
-from jobs.contest import HeldOut, Verdict, contest
+from jobs.challenge import HeldOut, Verdict, contest
 from jobs.errors import UsageError
 from jobs.ids import stable_id
 from jobs.pool import Workers

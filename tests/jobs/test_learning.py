@@ -12,7 +12,7 @@ import pytest
 from db import learning
 from db.check import consistency
 from db.store import Store
-from jobs.contest import HeldOut, auroc, calibration_error, contest, kappa
+from jobs.challenge import HeldOut, auroc, calibration_error, contest, kappa
 from jobs.errors import UsageError
 from jobs.ids import stable_id
 from jobs.learning import Learner, fitting_rows, numbers_of, pool_of

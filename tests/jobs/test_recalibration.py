@@ -174,11 +174,21 @@ def test_what_people_accepted_is_no_normal(store: Store, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_a_reference_is_fitted_on_stored_frames_and_judges_them_crosswise(tmp_path: Path) -> None:
+def test_a_reference_is_fitted_on_stored_frames_and_judges_them_crosswise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from engine.anomalies.reference import Reference
+    from engine.errors import NotApplicable
     from jobs.sources import load, open_source
 
-    source = open_source("sim:nearby,frames=40,size=128,terrain=0", max_pixels=10**7)
+    class NoCosmicRays:
+        """The networks cost more than what is tested here."""
+
+        def run(self, *_: Any) -> None:
+            raise NotApplicable("none here")
+
+    monkeypatch.setattr("engine.cosmicrays.pipeline.CosmicRayPipeline", NoCosmicRays)
+    source = open_source("sim:nearby,frames=24,size=128,terrain=0", max_pixels=10**7)
     frames = [offer.frame for item in source.items() for offer in load(item) if offer.frame]
     fitted = fit_source(frames, source.name, "reference-a-v1", tmp_path, "morphology", NOW)
     reference = Reference.load(tmp_path / "reference-a-v1.safetensors")
