@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.cards import read_card
-from engine.codec.calibrating import CALIBRATED_ON, map_figures
+from engine.codec.calibrating import CALIBRATED_ON, MAPPED_FRAMES, map_figures
 from engine.codec.decoding import decode
 from engine.codec.encoding import encode
 from engine.codec.errormaps import ErrorCalibration
@@ -46,7 +46,10 @@ def uncertainty_figures(
     for rate in RATES:
         by_group = {}
         for name, frames in groups.items():
-            pairs = [(f, decode(encode(f, RateTarget(bpp=rate), model), model)) for f in frames]
+            pairs = [
+                (f, decode(encode(f, RateTarget(bpp=rate), model), model))
+                for f in frames[: MAPPED_FRAMES[name]]
+            ]
             found = map_figures(pairs, calibration, seed)
             by_group[name] = {which: asdict(one) for which, one in found.items()}
         by_rate[f"{rate:g}_bpp"] = by_group

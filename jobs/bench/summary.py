@@ -17,6 +17,13 @@ CODEC_GROUPS = {
     "simulated_ground": "simulated ground",
     "simulated_sky": "simulated sky",
 }
+CURVE_GROUPS = {
+    "hirise_tiles": "HiRISE tiles",
+    "rover_12_bit": "12-bit rover frames",
+    "rover_8_bit": "8-bit Navcam",
+    "raw_hirise": "HiRISE crops",
+    "other_body": "other bodies",
+}
 DETECTORS = {
     "unet_8_views": "skysieve, eight views (default)",
     "unet": "skysieve, one pass",
@@ -72,6 +79,18 @@ def codec(figures: dict[str, Any]) -> Iterator[str]:
             )
             ratio = ours["predicted_over_true_rmse"]
             yield f"| {title} ({ours['frames']}) | {ours['psnr_db']:.2f} | {others} | {ratio:.2f} |"
+    if "rates" in figures:
+        yield ""
+        yield (
+            "Bytes at equal PSNR against JPEG 2000, 0.1 to 1 bit per pixel (BD-rate, mean over "
+            "frames): " + ", ".join(_saved(figures["rates"])) + "."
+        )
+
+
+def _saved(rates: dict[str, Any]) -> Iterator[str]:
+    for name, group in rates.items():
+        percent = group["bd_rate_percent_against_jpeg2000"]["skysieve"]
+        yield f"{CURVE_GROUPS.get(name, name)} {percent:+.1f} %"
 
 
 def cosmicrays(figures: dict[str, Any]) -> Iterator[str]:
