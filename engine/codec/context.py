@@ -28,6 +28,13 @@ SLICES = (
     (96, 1 << 16, ("all",)),
 )
 """First and last channel, and the classes of cells in the order in which they are coded."""
+CORNERS = {
+    "quarter": ((0, 0),),
+    "diagonal": ((1, 1),),
+    "half": ((0, 0), (1, 1)),
+    "rest": ((0, 1), (1, 0)),
+}
+"""First cells of the lattices of every second row and column that make up a class."""
 SQUEEZED, HIDDEN = 48, 64
 DEVIATION_UNIT = 16.0
 LARGEST_DEVIATION = 128.0
@@ -101,12 +108,28 @@ class StageNetwork(nn.Module):
             nn.init.zeros_(self.out.bias)
 
     def corrections(
-        self, features: Tensor, guide: Tensor, rounded: Rounding
+        self, features: Tensor, guide: Tensor, cells: str, rounded: Rounding
     ) -> tuple[Tensor, Tensor]:
-        """Corrections (B, c, h, w) of mean and log scale; `rounded` follows every layer."""
+        """Corrections (B, c, h, w) of mean and log scale, 0 outside the class of cells.
+
+        `rounded` follows every layer.
+        """
         seen = _activated(self.squeeze(features), rounded)
-        hidden = _activated(self.around(seen) + self.guide(guide), rounded)
-        mean, log_scale = rounded(self.out(hidden)).chunk(2, 1)
+        if cells not in CORNERS:
+            hidden = _activated(self.around(seen) + self.guide(guide), rounded)
+            mean, log_scale = rounded(self.out(hidden)).chunk(2, 1)
+            return mean, log_scale
+        wide = functional.pad(seen, (1, 1, 1, 1))
+        made = seen.new_zeros((len(seen), self.out.out_channels, *seen.shape[2:]))
+        for y, x in CORNERS[cells]:
+            if y < seen.shape[2] and x < seen.shape[3]:
+                around = functional.conv2d(
+                    wide[:, :, y:, x:], self.around.weight, self.around.bias, 2
+                )
+                beside = self.guide(guide[:, :, y::2, x::2])
+                hidden = _activated(around + beside, rounded)
+                made[:, :, y::2, x::2] = rounded(self.out(hidden))
+        mean, log_scale = made.chunk(2, 1)
         return mean, log_scale
 
 
@@ -146,7 +169,7 @@ class ContextModel(nn.Module):
                 symbols, means, log_scales = done.pop()
             if stage.number:
                 network = cast(StageNetwork, self.networks[stage.number - 1])
-                added = network.corrections(torch.cat(features, 1), guide, rounded)
+                added = network.corrections(torch.cat(features, 1), guide, stage.cells, rounded)
                 means = torch.where(here, mean + added[0] * MEAN_GAIN, means)
                 log_scales = torch.where(here, log_scale + added[1], log_scales)
             symbols = torch.where(here, code(stage, means, log_scales), symbols)
