@@ -23,7 +23,8 @@ from engine.writing import write_whole
 CARD_BPP = 0.5
 DESCRIPTION = (
     "Dropout autoencoder for grey images: lapped transform begun as the 16 x 16 DCT, nonlinear "
-    "residual branches, mean-scale hyperprior, one model for all rates."
+    "residual branches, mean-scale hyperprior, context by channel slices and classes of cells, "
+    "fitted symbol tables, one model for all rates."
 )
 LIMITS = (
     "Trained on Mars (orbit and rover), simulated ground and simulated sky, much of it JPEG "
