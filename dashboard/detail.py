@@ -196,7 +196,9 @@ def _neighbours(detection_id: str) -> None:
     examples: dict[str, list[str]] = st.session_state.setdefault(
         f"examples_{detection_id}", {"more": [], "less": []}
     )
-    near = ask(evidence_pages.similar, detection_id, 6, **examples)
+    near = ask(
+        evidence_pages.similar, detection_id, 6, more=examples["more"], less=examples["less"]
+    )
     if not near and not any(examples.values()):
         return
     st.markdown("**Nearest in the embedding** (cosine similarity)")

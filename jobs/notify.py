@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import apprise
 
@@ -45,7 +46,7 @@ def notify_one(url: str, subject: str, body: str, html: str = "") -> Notificatio
 
 def _takes_html(service: apprise.NotifyBase) -> bool:
     """Whether a page is what it takes best: some take several formats, the best one first."""
-    formats = service.notify_format
+    formats: Any = service.notify_format
     best = formats[0] if isinstance(formats, tuple) else formats
     return bool(best == apprise.NotifyFormat.HTML)
 

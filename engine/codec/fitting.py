@@ -68,6 +68,6 @@ def _mixed(found: NDArray[np.float64], gaussian: NDArray[np.int64]) -> NDArray[n
     mass = gaussian / TOTAL
     both = np.concatenate([found[:1], found[1:-1] / 2.0, found[-1:]])
     share = (both + GAUSSIAN_WEIGHT * mass) / (found.sum() + GAUSSIAN_WEIGHT)
-    made = np.maximum(np.floor(share * (TOTAL - 4 * len(mass))).astype(np.int64), 1)
+    made = np.asarray(np.maximum(np.floor(share * (TOTAL - 4 * len(mass))), 1), np.int64)
     made[0] = TOTAL - made[-1] - 2 * made[1:-1].sum()
     return made

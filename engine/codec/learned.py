@@ -117,7 +117,7 @@ class TileEncoder:
     def hyper_symbols(self, step: int) -> Symbols:
         """The hyper-latent in the steps of the regime of `step`."""
         rounded = np.rint(self.hyper / float(1 << hyper_regime(step)))
-        return np.clip(rounded, -LARGEST_HYPER, LARGEST_HYPER).astype(np.int32)
+        return np.asarray(np.clip(rounded, -LARGEST_HYPER, LARGEST_HYPER), np.int32)
 
     def keep(self, hyper: Symbols, coarse: CoarseSymbols) -> _Coded:
         """Take what `code_tiles` found."""

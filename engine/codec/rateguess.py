@@ -46,7 +46,7 @@ class RateGuess:
     error_factor: float = 1.0
 
     @classmethod
-    def of(cls, log_scale: Floats, curves: RateCurves) -> RateGuess:
+    def of(cls, log_scale: NDArray[np.floating], curves: RateCurves) -> RateGuess:
         """The guess from predicted ln scales, any shape."""
         place = np.floor((log_scale - FIRST_LOG_SCALE) * STEPS_PER_UNIT + 0.5).astype(np.int64)
         inside = np.clip(place - _LOWEST, 0, _BINS - 1).ravel()

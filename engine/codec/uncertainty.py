@@ -80,7 +80,7 @@ def sampled_variances(
             for index in range(len(planes.mapped))
         ]
     )
-    return squared_errors(variances) if decoded.header.luma else variances
+    return np.asarray(squared_errors(variances) if decoded.header.luma else variances, np.float64)
 
 
 def _sampled_variance(

@@ -91,7 +91,7 @@ def _from_hcompress(coded: bytes, shape: tuple[int, ...]) -> Grey:
     found = np.asarray(_hcompress_coder(shape, 1).decode(np.frombuffer(coded, np.uint8))).reshape(
         shape
     )
-    return np.clip(found, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(found, 0, 255), np.uint8)
 
 
 def _hcompress_coder(shape: tuple[int, ...], scale: int) -> HCompress1:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,8 +84,8 @@ def speed_figures(model: CodecModel) -> dict[str, Any]:
         knob, content = _knob(name, pixels)
         baseline = BASELINES[name]
         figures[name] = {
-            "encode": _seconds(lambda b=baseline, k=knob: b.encode(pixels, k)),
-            "decode": _seconds(lambda b=baseline, c=content: b.decode(c, pixels.shape)),
+            "encode": _seconds(partial(baseline.encode, pixels, knob)),
+            "decode": _seconds(partial(baseline.decode, content, pixels.shape)),
         }
         figures[f"times_{name}"] = {key: ours[key] / figures[name][key] for key in ours}
     return figures

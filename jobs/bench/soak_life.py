@@ -25,7 +25,7 @@ def live(root: Path, *, post_is_dead: bool, mode: str = FOREVER) -> int:
     from jobs.owner import Owner
     from jobs.settings import load_settings
 
-    jobs.carriers.make_plan = fake_plan
+    jobs.carriers.make_plan = fake_plan  # type: ignore[attr-defined]
     folders = sorted(path for path in (root / "in").iterdir() if path.is_dir())
     sources = [f"folder:{folder}" for folder in folders]
     port = 9 if post_is_dead else int((root / POST_FILE).read_text())

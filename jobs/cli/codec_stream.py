@@ -111,7 +111,11 @@ def _npy_writer(out: Path) -> Writer:
     def write(first: int, part: np.ndarray) -> None:
         opened[0][first : first + len(part)] = part
 
-    return begin, write, lambda: [image.flush() for image in opened]
+    def flush() -> None:
+        for image in opened:
+            image.flush()
+
+    return begin, write, flush
 
 
 def _fits_writer(out: Path) -> Writer:
