@@ -33,19 +33,29 @@ from engine.codec.large import decode_large, encode_large
 from engine.codec.model import CodecModel
 from engine.sky import terrain
 
+class Rows:
+    # Read when they are asked for: pages of a memory map would count as memory.
+    def __init__(self, path, side):
+        self.path, self.shape, self.dtype = path, (side, side), np.dtype(np.uint8)
+
+    def __getitem__(self, rows):
+        first, stop, _ = rows.indices(self.shape[0])
+        count, across = max(stop - first, 0), self.shape[1]
+        found = np.fromfile(self.path, np.uint8, count * across, offset=first * across)
+        return found.reshape(count, across)
+
+
 side = int(sys.argv[1])
 rng = np.random.default_rng(0)
 patch = np.rint(terrain(rng, (1000, 1000))).astype(np.uint8)
 with tempfile.TemporaryDirectory() as folder:
     raw, coded = Path(folder) / "image.raw", Path(folder) / "image.cosmic"
-    image = np.memmap(raw, np.uint8, "w+", shape=(side, side))
-    for y in range(0, side, 1000):
-        for x in range(0, side, 1000):
-            part = image[y : y + 1000, x : x + 1000]
-            part[:] = np.roll(patch, (y // 7, x // 11), (0, 1))[: part.shape[0], : part.shape[1]]
-    image.flush()
-    del image
-    source = np.memmap(raw, np.uint8, "r", shape=(side, side))
+    with raw.open("wb") as stream:
+        for y in range(0, side, 1000):
+            parts = [np.roll(patch, (y // 7, x // 11), (0, 1)) for x in range(0, side, 1000)]
+            rows = np.concatenate(parts, axis=1)[: side - y, :side]
+            stream.write(rows.tobytes())
+    source = Rows(raw, side)
     model, squared, begun = CodecModel.load(), [0.0], time.process_time()
     with coded.open("wb") as stream:
         size = encode_large(source, side * side // 16, model, stream.write)
