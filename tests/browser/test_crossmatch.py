@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -25,11 +27,28 @@ KNOWN = "SELECT count(*) FROM object_states WHERE state = 'match'"
 
 @pytest.fixture(scope="module")
 def services() -> Iterator[LoopbackServer]:
-    """SIMBAD knows one place; VizieR has an outage."""
+    """SIMBAD knows one place; NED is up again and knows nothing."""
     with LoopbackServer() as running:
         Sky({SIMBAD: [("M 1", "SNR", 83.6, 22.0)]}).serve(running)
         running.on(bodies.NED_PATH, Reply(bodies.NED_NOTHING))
         yield running
+
+
+def outage(store: Store) -> list[dict[str, Any]]:
+    """NED's latest answers on what no catalogue knew: none came."""
+    unknown = store.rows(
+        """
+        SELECT q.* FROM catalogue_queries q JOIN object_states s USING (detection_id)
+        WHERE q.service = 'ned' AND s.state = 'no_match'
+        """
+    )
+    trouble = {"answer": "not_determined", "reason": "no answer within 20 s"}
+    return [
+        row | trouble | {
+            "query_id": f"later {row['query_id']}", "asked_at": row["asked_at"] + timedelta(hours=1)
+        }
+        for row in unknown
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +57,11 @@ def owned(tmp_path_factory: pytest.TempPathFactory, services: LoopbackServer) ->
     folder = tmp_path_factory.mktemp("crossmatch")
     with Store.open(folder / "home") as store:
         fill(store, frames=4, per_frame=3)
+        store.write({"catalogue_queries": outage(store)})
     addresses = {
         "SKYSIEVE_SIMBAD_URL": f"{services.url}/simbad/sim-tap",
         "SKYSIEVE_NED_URL": f"{services.url}{bodies.NED_PATH}",
+        "SKYSIEVE_CATALOGUE_ASK_EVERY_S": "0",
         "SKYSIEVE_CATALOGUE_SERVICES": '["simbad", "ned"]',
     }
     before = {name: os.environ.get(name) for name in addresses}
