@@ -31,7 +31,7 @@ class LoopSettings(BaseSettings):
     page_url: str = Field("", description="address of the dashboard, for links in messages")
 
     auto_calibrate: bool = Field(
-        default=True,
+        default=False,
         description="fit a source's reference anew when the drift monitor raises its flag",
     )
     learn_least_labels: int = Field(

@@ -62,7 +62,7 @@ def train_fill(source: PatchSource, steps: int, seed: int, log: Log | None = Non
     optimiser = torch.optim.AdamW(net.parameters(), LEARNING_RATE, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
     for step in range(steps):
-        x, wanted, scale = _examples(source, np.random.default_rng([seed, 3, step]))
+        x, wanted, scale = examples(source, np.random.default_rng([seed, 3, step]))
         error = (net(torch.from_numpy(x)) - torch.from_numpy(wanted)) * torch.from_numpy(scale)
         loss = functional.huber_loss(error, torch.zeros_like(error), delta=HUBER_SIGMA)
         optimiser.zero_grad()
@@ -74,7 +74,7 @@ def train_fill(source: PatchSource, steps: int, seed: int, log: Log | None = Non
     return net.eval()
 
 
-def _examples(source: PatchSource, rng: np.random.Generator) -> Examples:
+def examples(source: PatchSource, rng: np.random.Generator) -> Examples:
     """The pixels of one patch that hits cover; another patch where there are none."""
     while True:
         group = source.groups[int(rng.choice(len(source.groups), p=source.shares))]

@@ -29,7 +29,8 @@ class Loop:
         self.store, self.source = store, f"folder:{root / 'in'}"
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.carriers = Carriers(
-            store, InlineWorkers(), (), load_settings(home=root / "home", digest_at=""), ticking(),
+            store, InlineWorkers(), (),
+            load_settings(home=root / "home", digest_at="", auto_calibrate=True), ticking(),
             ask=lambda kind, payload, _id, _by: self.asked.append((kind, payload)),
         )  # fmt: skip
 

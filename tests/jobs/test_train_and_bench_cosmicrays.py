@@ -67,6 +67,7 @@ def test_the_stis_network_needs_the_real_frames(tmp_path: Path) -> None:
         train_cosmicrays(net="stis", steps=1, out=tmp_path, as_json=True)
 
 
+@pytest.mark.slow
 def test_the_bench_writes_what_it_returns(tmp_path: Path) -> None:
     out = tmp_path / "cosmicrays.json"
     figures = bench.bench_cosmicrays(out, data=None, seed=1, now=NOW, samples=2)
