@@ -25,13 +25,14 @@ BPP = 0.5
 REPEATS = 3
 LARGE_SIDE = 20_000
 _LARGE = """
-import json, resource, sys, tempfile, time
+import json, sys, tempfile, time
 from pathlib import Path
 import numpy as np, torch
 torch.set_num_threads(1)
 from engine.codec.large import decode_large, encode_large
 from engine.codec.model import CodecModel
 from engine.sky import terrain
+from jobs.bench.memory import peak_rss_bytes
 
 class Rows:
     # Read when they are asked for: pages of a memory map would count as memory.
@@ -67,14 +68,13 @@ with tempfile.TemporaryDirectory() as folder:
 
     decode_large(coded, model, lambda header: None, keep)
     ended = time.process_time()
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(json.dumps({
     "side": side,
     "bpp": 8 * size / side**2,
     "psnr_db": 10 * float(np.log10(255**2 * side**2 / squared[0])),
     "encode_cpu_s_per_mp": (middle - begun) / side**2 * 1e6,
     "decode_cpu_s_per_mp": (ended - middle) / side**2 * 1e6,
-    "peak_rss_bytes": peak,
+    "peak_rss_bytes": peak_rss_bytes(),
 }))
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.frame import Pixels
+from jobs.bench.memory import peak_rss_bytes
 from jobs.bench.result import write_result
 
 SIDE_PX = 4096
@@ -26,7 +26,6 @@ WARM_UP_PX = 512
 SAMPLES = 16
 THREADS = 2
 REPEATS = 2
-RSS_UNIT = 1024
 CHILD_TIMEOUT_S = 3600
 DEEPCR = ("deepcr_patch_1024", "deepcr_patch_512", "deepcr_patch_256")
 OURS = ("unet", "unet_bfloat16", "unet_8_views", f"vi_{SAMPLES}_samples")
@@ -150,12 +149,11 @@ def measure(name: str, frame: Path, threads: int, repeats: int) -> dict[str, Any
         started = time.perf_counter()
         run(pixels)
         all_seconds.append(time.perf_counter() - started)
-    return {"seconds": min(all_seconds), "all_seconds": all_seconds, "peak_rss_bytes": peak_rss()}
-
-
-def peak_rss() -> int:
-    """The most memory that this process has held, in bytes (Linux counts it in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    return {
+        "seconds": min(all_seconds),
+        "all_seconds": all_seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
 
 
 def _detector(name: str) -> Run:
@@ -219,7 +217,11 @@ def _timed_command(frame: Path, repeats: int) -> dict[str, Any]:
         started = time.perf_counter()
         clean(source, out, method="unet")
         all_seconds.append(time.perf_counter() - started)
-    return {"seconds": min(all_seconds), "all_seconds": all_seconds, "peak_rss_bytes": peak_rss()}
+    return {
+        "seconds": min(all_seconds),
+        "all_seconds": all_seconds,
+        "peak_rss_bytes": peak_rss_bytes(),
+    }
 
 
 def _bfloat16_accuracy(pixels: Pixels) -> dict[str, Any]:

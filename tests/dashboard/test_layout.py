@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 
 
@@ -17,6 +19,7 @@ def test_no_file_hides_a_module_of_another_package() -> None:
     assert not (DASHBOARD / "pages").exists()
 
 
+@pytest.mark.slow
 def test_pages_load_no_torch() -> None:
     code = "import sys, dashboard.detail, dashboard.states; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -164,6 +164,7 @@ def server() -> Iterator[LoopbackServer]:
         yield running
 
 
+@pytest.mark.slow
 def test_online_asks_each_service_and_failure_there_is_a_warning(
     server: LoopbackServer, healthy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_offline_asks_nobody(
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_no_torch_is_loaded() -> None:
     code = (
         "import sys, jobs.cli.doctor, jobs.checkup, jobs.cli.models, jobs.hub, jobs.catalogues; "

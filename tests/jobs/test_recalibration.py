@@ -158,6 +158,7 @@ def test_a_near_miss_says_by_how_much(tmp_path: Path) -> None:
     assert {value for verdict, value in missed.items() if verdict != "near_miss"} == {None}
 
 
+@pytest.mark.slow
 def test_what_people_accepted_is_no_normal(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     stubs.use_stub_pipelines(monkeypatch)
     cycle(store, source_of(*(frame(seed) for seed in range(22)))).run()

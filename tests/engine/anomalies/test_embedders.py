@@ -104,6 +104,7 @@ def test_a_zoomed_embedder_sees_the_central_half() -> None:
     np.testing.assert_array_equal(zoomed.embed(IMAGES), plain.embed(centre))
 
 
+@pytest.mark.slow
 def test_missing_models_and_wrong_names_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no embedder 'resnet': use efficientnet_lite0"):
         make_embedder("resnet")

@@ -39,6 +39,7 @@ def trained(groups: tuple[Group, ...], plan: TrainingPlan, path: Path, **more: o
     return train(groups, plan, clock=lambda: 0.0, checkpoint=path, widths=TINY, **more).network
 
 
+@pytest.mark.slow
 def test_the_same_plan_gives_the_same_weights(groups: tuple[Group, ...], tmp_path: Path):
     first = trained(groups, PLAN, tmp_path / "a.pt")
     second = trained(groups, PLAN, tmp_path / "b.pt")
@@ -147,6 +148,7 @@ def test_no_held_out_image_is_trained_on(data_root: Path):
     assert len(raw) == 7
 
 
+@pytest.mark.slow
 def test_a_published_model_has_a_card_that_fits_it(
     groups: tuple[Group, ...], ground: Frame, tmp_path: Path
 ):

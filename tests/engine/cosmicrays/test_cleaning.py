@@ -178,12 +178,13 @@ def test_half_a_file_is_never_left(tmp_path: Path) -> None:
 
 
 LIMITED = """
-import resource, sys
+import sys
 from pathlib import Path
+from jobs.bench.memory import peak_rss_bytes
 from jobs.cli.cleaning import clean
 
 clean(Path(sys.argv[1]), Path(sys.argv[2]), method="unet", views=1, fill="smooth", as_json=True)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
+print(peak_rss_bytes(), file=sys.stderr)
 """
 
 

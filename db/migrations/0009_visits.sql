@@ -1,0 +1,2 @@
+-- When a person last looked.
+SELECT 1;
