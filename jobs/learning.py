@@ -221,6 +221,25 @@ class Learner:
             now=self.clock(),
         )  # fmt: skip
 
+    def promote_by_hand(self, choice_id: str, digest: str, chosen_by: str, reason: str) -> None:
+        """Give the ranking to a model that a person chose; the same choice_id does it once.
+
+        Raises UsageError for what is no ranking learned here, and for the one that holds already.
+        """
+        sql = "SELECT 1 FROM models WHERE model_digest = ? AND pipeline = 'interest'"
+        if not self.store.rows(sql, [digest]):
+            raise UsageError(f"no ranking {digest[:12]!r} was learned here: see the Models page")
+        if learning.current_model(self.store) == digest:
+            raise UsageError("this ranking is in use already: there is nothing to promote")
+        trained = "SELECT training_id FROM training_runs WHERE model_digest = ?"
+        found = self.store.rows(trained, [digest])
+        learning.choose_model(
+            self.store, choice_id=choice_id, model_digest=digest, action="promote",
+            training_id=found[0]["training_id"] if found else None, reason=reason,
+            chosen_by=chosen_by, now=self.clock(),
+        )  # fmt: skip
+        add_event(self.store, None, "promotion", f"{chosen_by} promoted a model", self.clock())
+
     def roll_back(self, choice_id: str, chosen_by: str) -> str | None:
         """Take the last promotion back; its numbers stay, those before it hold again as they were.
 
