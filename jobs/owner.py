@@ -291,31 +291,6 @@ class Owner:
         self._learner.score_new()
         return {"role": role, "model_digest": before}
 
-    def name_cluster(
-        self, cluster_key: str, name: str, named_by: str, *, naming_id: str
-    ) -> dict[str, Any]:
-        """Give a cluster a name; the same naming_id does it once."""
-        return clusters.name_cluster(
-            self.store, naming_id=naming_id, cluster_key=cluster_key, name=name,
-            named_by=named_by, now=self.clock(),
-        )  # fmt: skip
-
-    def save_view(
-        self, page: str, name: str, query: str, saved_by: str, *, saving_id: str
-    ) -> dict[str, Any]:
-        """Keep a view of a page under a name; the same saving_id does it once."""
-        return saved_views.save_view(
-            self.store, saving_id=saving_id, page=page, name=name, query=query,
-            saved_by=saved_by, now=self.clock(),
-        )  # fmt: skip
-
-    def remove_view(self, page: str, name: str, removed_by: str, *, saving_id: str) -> None:
-        """Take a saved view away by a further row."""
-        saved_views.remove_view(
-            self.store, saving_id=saving_id, page=page, name=name, removed_by=removed_by,
-            now=self.clock(),
-        )  # fmt: skip
-
     def promote(
         self, role: str, model_digest: str, chosen_by: str, *, choice_id: str, reason: str = ""
     ) -> dict[str, Any]:
