@@ -23,7 +23,12 @@ COLUMNS = (
     "seconds",
     "undoes",
     "labelled_at",
+    "kind",
+    "grade",
+    "queue",
+    "blind",
 )
+LATER = ("kind", "grade", "queue", "blind")
 REQUIRED = ("label_id", "detection_id", "label", "labeller", "labelled_at")
 
 
@@ -69,6 +74,10 @@ def parse_label(cells: Mapping[str, str | None]) -> Label:
     label["comment"] = cells.get("comment") or ""
     label["undoes"] = cells.get("undoes") or None
     label["seconds"] = _seconds(cells.get("seconds") or "")
+    label["kind"] = cells.get("kind") or None
+    label["grade"] = _grade(cells.get("grade") or "")
+    label["queue"] = cells.get("queue") or ""
+    label["blind"] = _truth(cells.get("blind") or "")
     label["labelled_at"] = datetime.fromisoformat(label["labelled_at"])
     if label["labelled_at"].tzinfo is None:
         raise ValueError(f"labelled_at needs a time zone, got {cells['labelled_at']}")
@@ -82,3 +91,17 @@ def _seconds(text: str) -> float | None:
     if not math.isfinite(seconds):
         raise ValueError(f"seconds must be finite, got {text}")
     return seconds
+
+
+def _grade(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"grade must be a whole number, got {text}")
+    return int(text)
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("", "true", "false"):
+        raise ValueError(f"blind must be true or false, got {text}")
+    return text.lower() == "true"

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from db.database import Connection
 from db.errors import ConflictError, StoreError, TransferError
-from db.label_csv import COLUMNS, Label, parse_label, read_csv, write_csv
+from db.label_csv import COLUMNS, LATER, Label, parse_label, read_csv, write_csv
 from db.store import Store, select
 
 LABELS = ("accept", "reject", "unsure")
 UNDO = "undo"
+KINDS = {
+    "astrophysical": "accept",
+    "cosmic_ray": "reject",
+    "codec_artefact": "reject",
+    "instrument": "reject",
+    "known_object": "reject",
+    "boring": "reject",
+    "unsure": "unsure",
+}
+"""What a labeller can call a thing, and the judgement that follows: a known object is real, but no
+discovery."""
+HIGHEST_GRADE = 5
 
 _SHOWN_FAULTS = 20
 
@@ -22,35 +35,85 @@ def add_label(
     *,
     label_id: str,
     detection_id: str,
-    label: str,
+    label: str | None = None,
     labeller: str,
     comment: str = "",
     seconds: float | None = None,
+    kind: str | None = None,
+    grade: int | None = None,
+    queue: str = "",
+    blind: bool = False,
     now: datetime,
 ) -> Label:
     """Append a label and return its row; the same `label_id` again changes nothing.
 
-    `label` is one of LABELS, `seconds` how long the labeller looked. Raises StoreError for an
-    unknown detection or label, ConflictError when `label_id` said something else before.
+    `label` is one of LABELS, or None to take the one that follows from `kind`, one of KINDS.
+    `seconds` is how long the labeller looked, `grade` an interest from 0 to 5, `queue` where the
+    thing was handed out, `blind` whether machine scores were hidden. Raises StoreError for an
+    unknown detection, label, kind or grade, ConflictError when `label_id` said something else
+    before.
     """
-    if label not in LABELS:
-        raise StoreError(f"expected a label ({', '.join(LABELS)}), got {label!r}")
-    row = {
-        "label_id": label_id,
-        "detection_id": detection_id,
+    row = _row(
+        label_id=label_id, detection_id=detection_id, label=label, labeller=labeller,
+        comment=comment, seconds=seconds, kind=kind, grade=grade, queue=queue, blind=blind,
+    )  # fmt: skip
+    return add_labels(store, [row], now)[0]
+
+
+def add_labels(store: Store, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Label]:
+    """Append labels (arguments of `add_label`) in one transaction: all of them, or none."""
+    whole = [_row(**row) for row in rows]
+    for row in whole:
+        _require_named(row)
+
+    def say(connection: Connection) -> tuple[list[Label], bool]:
+        said = [_said_once(connection, row, _require_detection, now) for row in whole]
+        return [label for label, _ in said], any(fresh for _, fresh in said)
+
+    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
+
+
+def _row(**given: Any) -> Label:
+    """A whole row of the log out of what was given; StoreError for words that are not known."""
+    label, kind = given.get("label"), given.get("kind")
+    try:
+        label = checked_label(label, kind, given.get("grade"))
+    except ValueError as error:
+        raise StoreError(str(error)) from error
+    return {
+        "label_id": given["label_id"],
+        "detection_id": given["detection_id"],
         "label": label,
-        "labeller": labeller,
-        "comment": comment,
-        "seconds": seconds,
+        "labeller": given["labeller"],
+        "comment": given.get("comment", ""),
+        "seconds": given.get("seconds"),
         "undoes": None,
+        "kind": kind,
+        "grade": given.get("grade"),
+        "queue": given.get("queue", ""),
+        "blind": given.get("blind", False),
     }
 
-    def require_detection(connection: Connection) -> None:
-        known = "SELECT 1 FROM detections WHERE detection_id = ?"
-        if not select(connection, known, [detection_id]).num_rows:
-            raise StoreError(f"expected the id of a detection, got {detection_id!r}: unknown")
 
-    return _say(store, row, require_detection, now)
+def checked_label(label: str | None, kind: str | None, grade: int | None) -> str:
+    """The judgement that `label` or `kind` states; ValueError where they do not fit."""
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"expected a kind ({', '.join(KINDS)}), got {kind!r}")
+    if label is None and kind is not None:
+        label = KINDS[kind]
+    if label not in LABELS:
+        raise ValueError(f"expected a label ({', '.join(LABELS)}), got {label!r}")
+    if kind is not None and KINDS[kind] != label:
+        raise ValueError(f"{kind} means {KINDS[kind]}, got the label {label!r}: leave one out")
+    if grade is not None and not 0 <= grade <= HIGHEST_GRADE:
+        raise ValueError(f"expected a grade from 0 to {HIGHEST_GRADE}, got {grade}")
+    return label
+
+
+def _require_detection(connection: Connection, row: Label) -> None:
+    known = "SELECT 1 FROM detections WHERE detection_id = ?"
+    if not select(connection, known, [row["detection_id"]]).num_rows:
+        raise StoreError(f"expected the id of a detection, got {row['detection_id']!r}: unknown")
 
 
 def undo_label(store: Store, *, label_id: str, undoes: str, labeller: str, now: datetime) -> Label:
@@ -70,9 +133,14 @@ def undo_label(store: Store, *, label_id: str, undoes: str, labeller: str, now: 
         "comment": "",
         "seconds": None,
         "undoes": undoes,
+        "kind": None,
+        "grade": None,
+        "queue": "",
+        "blind": False,
     }
+    _require_named(row)
 
-    def require_current(connection: Connection) -> None:
+    def require_current(connection: Connection, _row: Label) -> None:
         current = "SELECT 1 FROM current_labels WHERE label_id = ? AND labeller = ?"
         if not select(connection, current, [undoes, labeller]).num_rows:
             raise StoreError(
@@ -80,12 +148,16 @@ def undo_label(store: Store, *, label_id: str, undoes: str, labeller: str, now: 
                 "is another's, an older one, or taken back already"
             )
 
-    return _say(store, row, require_current, now)
+    def say(connection: Connection) -> tuple[Label, bool]:
+        return _said_once(connection, row, require_current, now)
+
+    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
 
 
 def export_labels(store: Store, path: Path) -> int:
     """Write the whole log, undone labels and undos included, to a CSV file; return its rows."""
-    rows = store.rows(f"SELECT {', '.join(COLUMNS)} FROM labels ORDER BY labelled_at, label_id")  # noqa: S608
+    columns = ", ".join(COLUMNS)
+    rows = store.rows(f"SELECT {columns} FROM labels ORDER BY labelled_at, label_id")  # noqa: S608
     write_csv(path, rows)
     return len(rows)
 
@@ -94,8 +166,8 @@ def import_labels(store: Store, path: Path) -> dict[str, int]:
     """Append the labels of a CSV file and return how many were `added` and already `known`.
 
     Needs the columns label_id, detection_id, label, labeller and labelled_at (ISO 8601 with a
-    time zone); comment, seconds and undoes may be absent. Raises TransferError, with the line
-    numbers, if any row is wrong; then nothing is written.
+    time zone); the others may be absent, as in files of older versions. Raises TransferError,
+    with the line numbers, if any row is wrong; then nothing is written.
     """
     said = {row["label_id"]: row for row in store.rows("SELECT * FROM labels")}
     detections = set(store.table("SELECT detection_id FROM detections")[0].to_pylist())
@@ -105,7 +177,7 @@ def import_labels(store: Store, path: Path) -> dict[str, int]:
     for line, cells in read_csv(path):
         try:
             label = parse_label(cells)
-            if _is_known(label, said, detections):
+            if _is_known(label, cells, said, detections):
                 known += 1
                 continue
         except ValueError as error:
@@ -119,19 +191,23 @@ def import_labels(store: Store, path: Path) -> dict[str, int]:
     return {"added": len(fresh), "known": known}
 
 
-def _say(store: Store, row: Label, require: Callable[[Connection], None], now: datetime) -> Label:
-    """Append `row` in one transaction if it was not said before and what it requires holds."""
+def _require_named(row: Label) -> None:
     if not row["labeller"].strip():
         raise StoreError("expected the name of who labels, got an empty one")
 
-    def say(connection: Connection) -> tuple[Label, bool]:
-        said = _said_before(connection, row)
-        if said is not None:
-            return said, False
-        require(connection)
-        return _append(connection, row, now), True
 
-    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
+def _said_once(
+    connection: Connection,
+    row: Label,
+    require: Callable[[Connection, Label], None],
+    now: datetime,
+) -> tuple[Label, bool]:
+    """Append `row` if it was not said before and what it requires holds; say whether it is new."""
+    said = _said_before(connection, row)
+    if said is not None:
+        return said, False
+    require(connection, row)
+    return _append(connection, row, now), True
 
 
 def _said_before(connection: Connection, row: Label) -> Label | None:
@@ -155,17 +231,27 @@ def _append(connection: Connection, row: Label, now: datetime) -> Label:
     said: list[Label] = select(
         connection,
         "INSERT INTO labels (label_id, detection_id, label, labeller, comment, seconds, undoes, "
-        "labelled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        "kind, grade, queue, blind, labelled_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
         [*row.values(), labelled_at],
     ).to_pylist()
     return said[0]
 
 
-def _is_known(label: Label, said: Mapping[str, Label], detections: set[str]) -> bool:
-    """Say whether the same row is in the log already; ValueError if it does not fit there."""
+def _is_known(
+    label: Label,
+    cells: Mapping[str, str],
+    said: Mapping[str, Label],
+    detections: set[str],
+) -> bool:
+    """Say whether the same row is in the log already; ValueError if it does not fit there.
+
+    A file of an older version lacks columns, and says nothing about them.
+    """
     before = said.get(label["label_id"])
     if before is not None:
-        if any(before[name] != label[name] for name in COLUMNS):
+        told = [name for name in COLUMNS if name in cells or name not in LATER]
+        if any(before[name] != label[name] for name in told):
             raise ValueError(f"label_id {label['label_id']} already says something else")
         return True
     if label["detection_id"] not in detections:
@@ -174,6 +260,8 @@ def _is_known(label: Label, said: Mapping[str, Label], detections: set[str]) -> 
         raise ValueError(f"unknown label {label['label']!r}, expected {', '.join(LABELS)}, {UNDO}")
     if (label["label"] == UNDO) != (label["undoes"] is not None):
         raise ValueError("exactly the undo rows name what they undo")
+    if label["label"] != UNDO:
+        checked_label(label["label"], label["kind"], label["grade"])
     if label["undoes"] is not None:
         _require_undoable(label, said.get(label["undoes"]))
     return False

@@ -19,14 +19,15 @@ def judged_vectors(store: Store) -> pa.Table:
     """The current detections with a vector of the commonest embedder and length, newest first.
 
     Columns: detection_id, frame_digest, vector, p_value, verdict, accepts, rejects (people, each
-    counted once). At most 20 000, the labelled ones before all others.
+    counted once; where somebody adjudicated, that label alone). At most 20 000, the labelled ones
+    before all others.
     """
     return store.table(
         """
         WITH said AS (
             SELECT detection_id, count(*) FILTER (label = 'accept') AS accepts,
                    count(*) FILTER (label = 'reject') AS rejects
-            FROM current_labels GROUP BY detection_id
+            FROM counted_labels GROUP BY detection_id
         ),
         kind AS (
             SELECT e.embedder, len(e.vector) AS length

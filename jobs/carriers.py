@@ -21,6 +21,7 @@ from jobs.duplicates import NearDuplicates
 from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
+from jobs.gold import gold_of_night
 from jobs.learning import Learner
 from jobs.nights import conclude_night
 from jobs.plan import make_plan
@@ -70,6 +71,7 @@ class Carriers:
             "calibrate": self.calibrate,
             "learn": self.learn,
             "describe": self.describe,
+            "gold": self.make_gold,
         }
 
     def scan(self, request: Request) -> Mapping[str, Any]:
@@ -133,6 +135,11 @@ class Carriers:
         """Let a language model describe a detection, where one is switched on."""
         detection_id = request["payload"]["detection_id"]
         return describe(self.store, endpoint_of(self.settings), detection_id, self.clock())
+
+    def make_gold(self, request: Request) -> Mapping[str, Any]:
+        """Make gold items of a simulated night's truth."""
+        source = str(request["payload"].get("source", ""))
+        return gold_of_night(self.store, self.workers, source, self.clock())
 
     @property
     def learner(self) -> Learner:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from db import cycles, labels, mask_edits, schedules
+from db import cycles, mask_edits, schedules
 from db import requests as queue
 from db.catalogues import configure_services
 from db.errors import StoreInvalidated
@@ -23,6 +23,7 @@ from jobs.catalogues import catalogues
 from jobs.dispatcher import Dispatcher
 from jobs.errors import JobError, UsageError
 from jobs.intake_checks import check_upload
+from jobs.labelling import Labelling
 from jobs.pool import Workers, open_workers
 from jobs.pulse import Pulse
 from jobs.rounds import Rounds, ask_what_is_due, services_of
@@ -84,6 +85,7 @@ class Owner:
         except BaseException:
             self._workers.close()
             raise
+        self.labelling = Labelling.over(self.store, settings, clock)
         self._network = open_network(settings, self.store)
         self._teller = Teller(self.store, settings, clock)
         self._catalogues = catalogues(settings, self._network.services)
@@ -131,6 +133,7 @@ class Owner:
         self._workers.close()
         self._dispatcher.join()
         self._network.close()
+        self.labelling.close()
         self.store.close()
         if current() is self:
             install(None)
@@ -176,16 +179,15 @@ class Owner:
         seconds: float | None = None,
     ) -> None:
         """Write a person's label; the same label_id is written once."""
-        labels.add_label(
-            self.store, label_id=label_id, detection_id=detection_id, label=label,
-            labeller=labeller, comment=comment, seconds=seconds, now=self.clock(),
-        )  # fmt: skip
+        row = {
+            "label_id": label_id, "detection_id": detection_id, "label": label,
+            "labeller": labeller, "comment": comment, "seconds": seconds,
+        }  # fmt: skip
+        self.labelling.say([row])
 
     def undo(self, undoes: str, labeller: str, *, label_id: str) -> None:
         """Take a label back by a further row."""
-        labels.undo_label(
-            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=self.clock()
-        )
+        self.labelling.undo(undoes, labeller, label_id=label_id)
 
     def edit_mask(
         self,

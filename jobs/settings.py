@@ -18,13 +18,14 @@ from pydantic_settings import (
 from engine.cosmicrays.choices import DEFAULT_FILL, DEFAULT_METHOD, FillName, NetMethod
 from jobs.catalogue_settings import CatalogueSettings
 from jobs.errors import SettingsError
+from jobs.labelling_settings import LabellingSettings
 from jobs.loop_settings import LoopSettings
 from jobs.source_settings import SourceSettings
 
 FILE_NAME = "settings.json"
 
 
-class Settings(SourceSettings, CatalogueSettings, LoopSettings):
+class Settings(SourceSettings, CatalogueSettings, LoopSettings, LabellingSettings):
     """Everything that can be set; each field is `SKYSIEVE_<NAME>` in the environment.
 
     The environment wins over the file, so that one command can be run otherwise for once.

@@ -21,6 +21,7 @@ from db.queries.descriptions import descriptions
 from db.queries.paging import Page
 from db.sql import read_only
 from jobs.api.call import Call
+from jobs.api.labelling import label_of
 from jobs.descriptions import endpoint_of
 from jobs.errors import JobError, UsageError
 from jobs.export import export_archive
@@ -272,15 +273,7 @@ def add_label(owner: Owner, call: Call) -> Answer:
         undoes, labeller = call.required("undoes", "labeller")
         owner.undo(undoes, labeller, label_id=label_id)
     else:
-        detection_id, label, labeller = call.required("detection_id", "label", "labeller")
-        owner.label(
-            detection_id,
-            label,
-            labeller,
-            label_id=label_id,
-            comment=str(document.get("comment", "")),
-            seconds=call.number("seconds", low=0),
-        )
+        owner.labelling.say([label_of(call, label_id)])
     return {"label_id": label_id}
 
 

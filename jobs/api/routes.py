@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from db.errors import QueryRefused, StoreError, StoreInvalidated
 from engine.errors import EngineError
-from jobs.api import endpoints, mask_edits
+from jobs.api import endpoints, labelling, mask_edits
 from jobs.api.call import Call
 from jobs.api.guards import Refused, check_caller
 from jobs.errors import JobError, OwnerError
@@ -50,6 +50,12 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", "/api/scans/{id}", endpoints.cancel_scan),
     ("GET", "/api/labels", endpoints.labels),
     ("POST", "/api/labels", endpoints.add_label),
+    ("GET", "/api/labels/agreement", labelling.agreement),
+    ("GET", "/api/labels/consensus", labelling.consensus),
+    ("GET", "/api/labels/rankings", labelling.rankings),
+    ("POST", "/api/labels/rankings", labelling.rank),
+    ("GET", "/api/gold", labelling.gold),
+    ("POST", "/api/gold", labelling.set_gold),
     ("GET", "/api/mask-edits", mask_edits.edits),
     ("POST", "/api/mask-edits", mask_edits.add_edit),
     ("GET", "/api/mask-edits/frames", mask_edits.edited_frames),

@@ -14,6 +14,7 @@ from db import requests as queue
 from db.store import Store
 from jobs.errors import UsageError
 from jobs.intake_checks import check_upload
+from jobs.labelling import Labelling
 from jobs.schedule_checks import check_schedule
 from jobs.settings import Settings
 
@@ -41,6 +42,9 @@ class FakeOwner:
 
     def cancel(self, request_id: str) -> None:
         queue.cancel(self.store, request_id, now())
+
+    def __post_init__(self) -> None:
+        self.labelling = Labelling.over(self.store, self.settings, now)
 
     def label(
         self,

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from db.errors import ConflictError, StoreError, TransferError
-from db.labels import add_label, export_labels, import_labels, undo_label
+from db.labels import KINDS, add_label, add_labels, export_labels, import_labels, undo_label
 from db.store import Store
 
 LOG = "SELECT * FROM labels ORDER BY label_id"
 AWKWARD = 'two\r\nlines, "quoted"; =1+1 ☄'
 
 
-def say(store: Store, label_id: str, label: str, now: datetime, **changed: Any) -> dict[str, Any]:
+def say(
+    store: Store, label_id: str, label: str | None, now: datetime, **changed: Any
+) -> dict[str, Any]:
     words = {"detection_id": "d1", "labeller": "ann", **changed}
     return add_label(store, label_id=label_id, label=label, now=now, **words)
 
@@ -85,6 +87,9 @@ def test_only_ones_own_current_label_can_be_undone(analysed: Store, now: datetim
         ({"label": "maybe"}, r"expected a label \(accept, reject, unsure\), got 'maybe'"),
         ({"label": "undo"}, "expected a label"),
         ({"labeller": " "}, "expected the name of who labels"),
+        ({"kind": "ufo"}, r"expected a kind \(astrophysical, .*\), got 'ufo'"),
+        ({"kind": "cosmic_ray"}, "cosmic_ray means reject, got the label 'accept'"),
+        ({"grade": 6}, "expected a grade from 0 to 5, got 6"),
     ],
 )
 def test_labels_refuse_what_they_do_not_know(
@@ -96,11 +101,71 @@ def test_labels_refuse_what_they_do_not_know(
     assert analysed.rows(LOG) == []
 
 
+@pytest.mark.parametrize(("kind", "label"), list(KINDS.items()))
+def test_a_kind_says_what_is_made_of_it(
+    analysed: Store, now: datetime, kind: str, label: str
+) -> None:
+    row = add_label(
+        analysed, label_id="l1", detection_id="d1", labeller="ann", kind=kind, grade=4,
+        queue="random", blind=True, now=now,
+    )  # fmt: skip
+    assert (row["label"], row["kind"], row["grade"]) == (label, kind, 4)
+    (kept,) = analysed.rows("SELECT label, kind, grade, queue, blind FROM current_labels")
+    assert list(kept.values()) == [label, kind, 4, "random", True]
+
+
+def test_many_labels_are_written_all_or_none(analysed: Store, now: datetime) -> None:
+    rows = [
+        {"label_id": f"l{n}", "detection_id": f"d{n}", "labeller": "ann", "kind": "boring"}
+        for n in range(4)
+    ]
+    with pytest.raises(StoreError, match="'d3': unknown"):
+        add_labels(analysed, rows, now)
+    assert analysed.rows(LOG) == []
+    for _ in range(2):
+        assert len(add_labels(analysed, rows[:3], now)) == 3
+    assert current(analysed) == [("ann", f"d{n}", "reject") for n in range(3)]
+
+
+def test_an_adjudication_outweighs_all_other_labels(analysed: Store, now: datetime) -> None:
+    say(analysed, "l1", "accept", now)
+    say(analysed, "l2", "accept", now, labeller="bob")
+    say(analysed, "l3", "reject", now, labeller="eve", queue="adjudication")
+    say(analysed, "l4", "accept", now, detection_id="d2")
+    counted = analysed.rows("SELECT detection_id, labeller FROM counted_labels ORDER BY ALL")
+    assert [tuple(row.values()) for row in counted] == [("d1", "eve"), ("d2", "ann")]
+    undo_label(analysed, label_id="u", undoes="l3", labeller="eve", now=now)
+    assert len(analysed.rows("SELECT * FROM counted_labels")) == 3
+
+
+def test_a_file_of_an_older_version_says_nothing_about_newer_columns(
+    analysed: Store, now: datetime, tmp_path: Path
+) -> None:
+    say(analysed, "l1", None, now, kind="cosmic_ray", grade=1)
+    path = tmp_path / "labels.csv"
+    old = "label_id,detection_id,label,labeller,labelled_at,comment,seconds,undoes"
+    path.write_text(f"{old}\nl1,d1,reject,ann,{now.isoformat()},,,\n", "utf-8")
+    assert import_labels(analysed, path) == {"added": 0, "known": 1}
+    path.write_text(f"{old},kind,grade\nl1,d1,reject,ann,{now.isoformat()},,,,boring,1\n", "utf-8")
+    with pytest.raises(TransferError, match="l1 already says something else"):
+        import_labels(analysed, path)
+    for cells, message in (
+        ("cosmic_ray,7", "expected a grade from 0 to 5, got 7"),
+        ("cosmic_ray,x", "grade must be a whole number"),
+        ("astrophysical,1", "astrophysical means accept"),
+    ):
+        path.write_text(
+            f"{old},kind,grade\nl2,d1,reject,ann,{now.isoformat()},,,,{cells}\n", "utf-8"
+        )
+        with pytest.raises(TransferError, match=message):
+            import_labels(analysed, path)
+
+
 def test_the_log_goes_out_and_in_again_unchanged(
     analysed: Store, now: datetime, tmp_path: Path
 ) -> None:
     say(analysed, "l1", "accept", now, comment=AWKWARD, seconds=0.1)
-    say(analysed, "l2", "reject", now)
+    say(analysed, "l2", None, now, kind="instrument", grade=0, queue="random", blind=True)
     undo_label(analysed, label_id="u1", undoes="l2", labeller="ann", now=now)
     path = tmp_path / "labels.csv"
     assert export_labels(analysed, path) == 3

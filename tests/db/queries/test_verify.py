@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from db.consensus import Rule
 from db.errors import StoreError
+from db.handouts import skip
 from db.queries import verify
 from db.store import Store
 from tests.db.queries import rows
@@ -54,10 +56,71 @@ def test_what_i_labelled_leaves_my_queue_but_not_yours(queued: Store) -> None:
     assert "b" in waiting(queued, "most_anomalous", "bob")
     assert verify.queue_lengths(queued, "ann") == {
         "most_anomalous": 4,
+        "most_interesting": 0,
         "near_misses": 1,
         "uncertain": 1,
+        "disagree": 0,
         "random": 5,
+        "gold": 0,
+        "unseen": 5,
+        "skipped": 0,
+        "adjudication": 0,
     }
+
+
+def test_every_queue_is_as_long_as_it_says(queued: Store) -> None:
+    queued.write(
+        {
+            "labels": [
+                rows.label("1", "b", "accept", "ann"),
+                rows.label("2", "a", "accept", "bob"),
+                rows.label("3", "a", "reject", "eve"),
+            ],
+            "scores": [
+                {"detection_id": name, "method": method, "raw": 1.0, "percentile": float(value)}
+                for name, values in {"c": (10, 90), "d": (40, 60), "e": (5, 99)}.items()
+                for method, value in zip(("knn", "pca"), values, strict=True)
+            ],
+            "gold_items": [
+                {"detection_id": name, "kind": "boring", "origin": "expert", "set_by": "eve",
+                 "set_at": rows.T0}
+                for name in ("b", "c")
+            ],
+        }
+    )  # fmt: skip
+    skip(queued, "ann", "browser", "e", rows.T0)
+    lengths = verify.queue_lengths(queued, "ann")
+    assert lengths == {name: len(waiting(queued, name)) for name in verify.QUEUES}
+    assert waiting(queued, "most_anomalous") == ["c", "a", "d", "e"]
+    assert waiting(queued, "disagree") == ["c", "d", "e"]
+    assert waiting(queued, "gold") == ["c"]
+    assert waiting(queued, "skipped") == ["e"]
+    assert sorted(waiting(queued, "unseen")) == ["a", "c", "d", "x"]
+    assert waiting(queued, "adjudication") == ["a"]
+
+
+def test_what_people_agree_on_is_retired_but_for_the_audit(queued: Store) -> None:
+    queued.write(
+        {"labels": [rows.label("1", "b", "reject", "ann"), rows.label("2", "b", "reject", "bob")]}
+    )
+    assert "b" not in waiting(queued, "most_anomalous", "eve")
+    assert "b" in waiting(queued, "random", "eve")
+    three = Rule(least_votes=3)
+    ids = [d["detection_id"] for d in verify.queue(queued, "eve", "most_anomalous", rule=three)]
+    assert ids[0] == "b"
+
+
+def test_a_settled_dispute_leaves_adjudication_and_history_keeps_all(queued: Store) -> None:
+    said = [rows.label("1", "a", "accept", "ann"), rows.label("2", "a", "reject", "bob")]
+    queued.write({"labels": said})
+    assert waiting(queued, "adjudication", "eve") == ["a"]
+    queued.write({"labels": [rows.label("3", "a", "reject", "eve", queue="adjudication")]})
+    assert waiting(queued, "adjudication", "ann") == []
+    assert [row["label"] for row in verify.history_of(queued, "ann")] == ["accept"]
+
+
+def test_what_is_shown_comes_in_the_order_asked_for(queued: Store) -> None:
+    assert [row["detection_id"] for row in verify.shown(queued, ["d", "z", "a"])] == ["d", "a"]
 
 
 def test_an_undone_label_comes_back_to_the_queue(queued: Store) -> None:
