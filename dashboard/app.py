@@ -7,7 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.states import failure
+from dashboard.visiting import note_visit
 from db.errors import StoreError
+from jobs import owner as owners
 from jobs.errors import JobError
 
 HERE = Path(__file__).parent
@@ -20,6 +22,7 @@ PAGES = (
     ("anomalies", "Anomalies", "travel_explore"),
     ("crossmatch", "Cross-match", "join"),
     ("verify", "Verify", "fact_check"),
+    ("models", "Models", "model_training"),
     ("jobs", "Jobs", "schedule"),
 )
 
@@ -39,6 +42,8 @@ def run() -> None:
     ]
     page = st.navigation(pages, position="top")
     try:
+        if (found := owners.current()) is not None:
+            note_visit(found.store)
         page.run()
     except (StoreError, JobError) as error:
         failure(error)

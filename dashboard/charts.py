@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -21,12 +21,20 @@ VERDICT_COLOURS = {
 }
 PALETTE = ["#1B7FC4", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 BLUE, ORANGE, GREY = "#1B7FC4", "#D55E00", "#8A94A0"
+# Cividis from a fifth on, so that the lowest step is seen on a dark page and the highest on white.
+CIVIDIS = ["#2A406C", "#48526B", "#727374", "#A59C74", "#C3B369", "#E1CC55"]
 HEIGHT = 320
+TIME_UNITS = {"hour": "utcyearmonthdatehours", "day": "utcyearmonthdate", "month": "utcyearmonth"}
 
 
-def show(chart: Any, reading: str) -> None:
+def verdict_scale() -> Any:
+    """The scale that gives every verdict its colour, wherever it is drawn."""
+    return alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
+
+
+def show(chart: Any, reading: str, width: Literal["stretch", "content"] = "stretch") -> None:
     """Show a chart with its one-line reading below it."""
-    st.altair_chart(chart, width="stretch", alt=reading)
+    st.altair_chart(chart, width=width, alt=reading)
     st.caption(reading)
 
 
@@ -81,14 +89,13 @@ def tile_errors(rows: Rows, unit: str) -> Any:
 
 def verdicts(rows: Rows) -> Any:
     """Chart how many detections got each verdict."""
-    colours = alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
     return (
         alt.Chart(_frame(rows, "verdict", "n"))
         .mark_bar()
         .encode(
             x=alt.X("n:Q", title="detections"),
             y=alt.Y("verdict:N", title=None, sort="-x", axis=alt.Axis(labelOverlap=False)),
-            color=alt.Color("verdict:N", scale=colours, legend=None),
+            color=alt.Color("verdict:N", scale=verdict_scale(), legend=None),
             tooltip=["verdict", "n"],
         )
         .properties(title="Detections by the machine's verdict", height=260)
@@ -140,6 +147,73 @@ def cycle_outcomes(rows: Rows) -> Any:
         )
         .properties(title="What became of what each cycle asked for", height=260)
     )
+
+
+def time_line(found: Rows, cycles: Rows) -> Any:
+    """Chart when detections were found, by verdict, with a mark below for each cycle."""
+    step = found[0]["step"] if found else "hour"
+    bars = (
+        alt.Chart(_frame(found, "found_at", "verdict", "n"))
+        .mark_bar(opacity=0.9)
+        .encode(
+            x=alt.X(
+                "found_at:T",
+                timeUnit=TIME_UNITS[step],
+                title=f"found (UTC), by the {step}",
+                scale=alt.Scale(type="utc"),
+                axis=alt.Axis(tickCount=8, labelOverlap=True),
+            ),
+            y=alt.Y("n:Q", title="detections"),
+            color=alt.Color("verdict:N", title=None, scale=verdict_scale(),
+                            legend=alt.Legend(orient="right")),
+            tooltip=["verdict", "n", alt.Tooltip("found_at:T", format="%Y-%m-%d %H:%M")],
+        )
+    )  # fmt: skip
+    marks = (
+        alt.Chart(_frame(cycles, "started_at", "source", "state", "stored"))
+        .mark_point(shape="triangle-up", size=60, filled=True, yOffset=5)
+        .encode(
+            x=alt.X("started_at:T", scale=alt.Scale(type="utc")),
+            y=alt.datum(0),
+            color=alt.condition("datum.state == 'failed'", alt.value(ORANGE), alt.value(GREY)),
+            tooltip=["source", "state", "stored",
+                     alt.Tooltip("started_at:T", format="%Y-%m-%d %H:%M")],
+        )
+    )  # fmt: skip
+    return (bars + marks).properties(title="When detections were found", height=240)
+
+
+def over_time(
+    rows: Rows, measure: str, axis: str, line: str, when: str, level: float | None = None
+) -> Any:
+    """Chart a measure over time, one line for each value of `line`, with a dashed level."""
+    chart = (
+        alt.Chart(_frame(rows, when, measure, line))
+        .mark_line(point=alt.OverlayMarkDef(filled=True, size=55))
+        .encode(
+            x=alt.X(
+                f"{when}:T",
+                title="measured (UTC)",
+                scale=alt.Scale(type="utc"),
+                axis=alt.Axis(format="%d %b %H:%M", tickCount=6, labelOverlap=True),
+            ),
+            y=alt.Y(f"{measure}:Q", title=axis),
+            color=alt.Color(
+                f"{line}:N",
+                title=None,
+                scale=alt.Scale(range=PALETTE),
+                legend=alt.Legend(orient="top", labelLimit=300, columns=3),
+            ),
+            tooltip=[f"{line}:N", alt.Tooltip(f"{measure}:Q", format=".4g"),
+                     alt.Tooltip(f"{when}:T", format="%Y-%m-%d %H:%M")],
+        )
+    )  # fmt: skip
+    if level is not None:
+        rule = alt.Chart(pd.DataFrame({measure: [level]})).mark_rule(
+            color=GREY, strokeDash=[5, 3], size=1.5
+        )
+        chart = chart + rule.encode(y=f"{measure}:Q")
+    return chart.properties(title=f"{axis[:1].upper()}{axis[1:]} over time", height=240)
 
 
 def _frame(rows: Rows, *columns: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import charts
 from dashboard.access import ask
 from dashboard.figures import age, count, literal
+from dashboard.states import nothing
 from dashboard.tables import measured, moment, table
 from db.queries import jobs, yields
 
@@ -17,10 +18,9 @@ Row = dict[str, Any]
 
 def show_cycles() -> None:
     """Lay the section out."""
-    st.subheader("History")
     cycles = ask(jobs.page_of_cycles, limit=100).rows
     if not cycles:
-        st.caption("No cycles yet: a cycle is one pass over one source.")
+        nothing("No cycles yet: a cycle is one pass over one source.")
         return
     stored = sum(row["stored"] for row in cycles)
     loose = sum(1 for row in cycles if row["state"] == "done" and row["unaccounted"])
@@ -105,6 +105,7 @@ def show_yields() -> None:
     """What each source yields."""
     rows = ask(yields.source_yields)
     if not rows:
+        nothing("No source brought a frame yet.")
         return
     st.markdown(
         f"**Yield** over {count(sum(row['frames'] for row in rows))} stored frames: "

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal
+from dashboard.states import nothing
 from dashboard.tables import moment, table
 from db import digests
 
@@ -14,8 +15,7 @@ def show_digests() -> None:
     """Lay the section out."""
     rows, messages = ask(digests.digests), ask(digests.messages)
     if not rows and not messages:
-        return
-    st.subheader("Digests and messages")
+        nothing("No digest was made and no message sent yet: a digest is made once a day.")
     if not owner().settings.notify_urls:
         st.caption("Nobody is told: set notify_urls to apprise addresses to send these.")
     if rows:

@@ -1,4 +1,4 @@
-"""Learning on the Jobs page: how each training did, which model ranks, one click back."""
+"""Learning from labels: how each training did, which model ranks, one click forth and back."""
 
 from __future__ import annotations
 
@@ -7,107 +7,132 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 
 from dashboard import charts
 from dashboard.access import ask, owner
-from dashboard.figures import age, count
+from dashboard.figures import age, count, literal
+from dashboard.progress import follow
+from dashboard.states import failure
 from dashboard.tables import measured, moment, table
+from dashboard.visiting import person_here
 from db import learning
+from db.errors import StoreError
+from jobs.errors import JobError
 
 Row = dict[str, Any]
-Try = Callable[[Callable[[], object]], None]
 FIGURES = {
     "accuracy": "accuracy",
     "near_ood_auroc": "AUROC of the near misses",
     "calibration_error": "calibration error",
     "agreement": "agreement (kappa)",
 }
+NOTHING = "nothing learned: lists go by p-value"
+OLDER = "a model of an earlier store"
 
 
-def show_learning(attempt: Try) -> None:
-    """Lay the section out; `attempt` carries a write out and keeps its error for the page."""
-    st.subheader("Learning from labels")
+def show_learning() -> None:
+    """Lay the section out."""
+    st.subheader("The ranking, learned from labels")
     history = ask(learning.training_history)
     current = ask(learning.current_model)
-    any_left, before = ask(learning.model_before)
-    text, refit, back = st.columns([7, 1.5, 1.5], vertical_alignment="center")
     names = {row["model_digest"]: f"the training of {age(row['started_at'])}" for row in history}
-    holds = "nothing learned yet: lists go by p-value" if current is None else names.get(current)
-    text.markdown(f"The ranking in use: **{holds or 'a model of an earlier store'}**.")
-    refit.button("Learn now", key="learn_now", on_click=_learn, args=(attempt,))
-    back.button(
-        "Roll back",
-        key="roll_back",
-        disabled=not any_left,
-        help="The numbers of the ranking before hold again, as they were.",
-        on_click=_roll_back,
-        args=(uuid.uuid4().hex, attempt),
-    )
+    _in_use(current, names)
+    if "learn_request" in st.session_state:
+        follow(st.session_state["learn_request"])
     if not history:
         st.caption(
             f"A training needs {count(owner().settings.learn_least_labels)} labelled detections. "
             "Its model is promoted only if it is not worse on labels that were held out."
         )
         return
-    if any_left and before is not None:
-        st.caption(f"Before it: {names.get(before, 'a model of an earlier store')}.")
     _history(history)
-    _changes(history[0], current)
+    _challengers(history, current, names)
+
+
+def say_error() -> None:
+    """Say what went wrong with the last promotion, roll-back or training that was asked for."""
+    if "learning_error" in st.session_state:
+        failure(st.session_state.pop("learning_error"))
+
+
+def _in_use(current: str | None, names: dict[str, str]) -> None:
+    any_left, before = ask(learning.model_before)
+    text, refit, back = st.columns([6, 1.6, 1.6], vertical_alignment="center")
+    holds = NOTHING if current is None else names.get(current, OLDER)
+    after = NOTHING if before is None else names.get(before, OLDER)
+    text.markdown(f"The ranking in use: **{holds}**.")
+    refit.button("Learn now", key="learn_now", on_click=_learn, width="stretch",
+                 help="Refits the ranking on the labels; what is better on held-out labels is "
+                 "promoted.")  # fmt: skip
+    with back.popover("Roll back", disabled=not any_left, width="stretch"):
+        st.markdown(
+            f"The ranking goes back to **{after}**. Its numbers were kept and hold again, as they "
+            "were; no label is lost, and the model can be promoted again."
+        )
+        st.button(
+            "Yes, roll back",
+            key="roll_back",
+            disabled=not any_left,
+            type="primary",
+            on_click=_roll_back,
+            args=(uuid.uuid4().hex,),
+        )
 
 
 def _history(history: list[Row]) -> None:
-    rows = [row | _challenger(row) for row in history]
     points = [
-        {"when": row["started_at"], "figure": FIGURES[name], "value": row[name]}
-        for row in rows
-        for name in FIGURES
-        if row.get(name) is not None
+        {"when": row["started_at"], "figure": title, "value": figure}
+        for row in history
+        for name, title in FIGURES.items()
+        if (figure := _challenger(row).get(name)) is not None
     ]
-    if len(rows) > 1 and points:
-        chart = (
-            alt.Chart(pd.DataFrame(points))
-            .mark_line(point=True)
-            .encode(
-                x=alt.X("when:T", title="training"),
-                y=alt.Y("value:Q", title="on held-out labels"),
-                color=alt.Color("figure:N", title=None),
-                tooltip=["when:T", "figure:N", alt.Tooltip("value:Q", format=".3f")],
-            )
+    if len(history) > 1 and points:
+        charts.show(
+            charts.over_time(points, "value", "on held-out labels", "figure", "when"),
+            "How the challenger of each training did on labels that were held out; calibration "
+            "error is better low, the others high.",
         )
-        charts.show(chart, "How the challenger of each training did on held-out labels.")
     table(
-        rows,
+        [row | _challenger(row) | _champion(row) for row in history],
         {
             "started_at": moment("started"),
             "status": "outcome",
             **{name: measured(title, ".3f") for name, title in FIGURES.items()},
+            **{f"{name}_before": measured(f"{title}, model before", ".3f")
+               for name, title in FIGURES.items()},
             "reason": "why",
         },
         key="trainings",
         alt="The trainings with their figures on held-out labels and what became of each",
-    )
+    )  # fmt: skip
 
 
-def _challenger(row: Row) -> Row:
-    metrics = json.loads(row["metrics"] or "{}")
-    return {name: (metrics.get(name) or {}).get("challenger") for name in FIGURES}
-
-
-def _changes(newest: Row, current: str | None) -> None:
-    """Who enters and who leaves the list by the newest training, compared with what it met."""
-    changes = ask(learning.list_changes, newest["champion_digest"], newest["model_digest"], 50)
-    word = "did" if newest["model_digest"] == current else "would"
+def _challengers(history: list[Row], current: str | None, names: dict[str, str]) -> None:
+    """What each training would change, and its promotion by hand."""
+    made = {row["model_digest"]: row for row in history if row["model_digest"]}
+    chosen = st.selectbox(
+        "Training to compare and promote", list(made), 0, key="challenger",
+        format_func=lambda key: f"{names[key]} ({made[key]['status']})",
+    )  # fmt: skip
+    if chosen is None:
+        return
+    row = made[chosen]
+    before = row["champion_digest"] if chosen == current else current
+    changes = ask(learning.list_changes, before, chosen, 50)
+    word = "did" if chosen == current else "would"
+    with st.popover("Promote this training", disabled=chosen == current):
+        _promotion(row, changes)
     with st.expander(f"Who {word} enter and leave the first 50: {count(len(changes))} changes"):
         if not changes:
             st.caption("Nobody: the first 50 stay the same.")
             return
         table(
-            changes,
+            [r | {"link": f"/anomalies?detection={r['detection_id']}"} for r in changes],
             {
                 "change": "change",
+                "link": st.column_config.LinkColumn("detection", display_text="open"),
                 "source": "source",
                 "object_id": "object",
                 "verdict": "machine's verdict",
@@ -120,11 +145,70 @@ def _changes(newest: Row, current: str | None) -> None:
         )
 
 
-def _learn(attempt: Try) -> None:
-    payload = {"role": learning.INTEREST}
+def _promotion(row: Row, changes: list[Row]) -> None:
+    """What a person should know before giving the ranking to a model, and the button."""
+    st.markdown(
+        f"This training was **{row['status']}**: {literal(row['reason'] or 'no reason was kept')}."
+    )
+    mine, theirs = _challenger(row), _champion(row)
+    figures = [
+        {"figure": title, "this": mine[name], "the one before": theirs[f"{name}_before"]}
+        for name, title in FIGURES.items()
+        if mine.get(name) is not None
+    ]
+    if figures:
+        st.table(pd.DataFrame(figures).set_index("figure").round(3), border="horizontal")
+    st.markdown(
+        f"{count(len(changes))} detections would enter or leave the first 50. It can be taken "
+        "back by *Roll back*."
+    )
+    st.button(
+        "Yes, promote it",
+        key="promote",
+        type="primary",
+        on_click=_promote,
+        args=(row["model_digest"], uuid.uuid4().hex),
+    )
+
+
+def _challenger(row: Row) -> Row:
+    metrics = json.loads(row["metrics"] or "{}")
+    return {name: (metrics.get(name) or {}).get("challenger") for name in FIGURES}
+
+
+def _champion(row: Row) -> Row:
+    metrics = json.loads(row["metrics"] or "{}")
+    return {f"{name}_before": (metrics.get(name) or {}).get("champion") for name in FIGURES}
+
+
+def _learn() -> None:
     request_id = uuid.uuid4().hex
-    attempt(lambda: owner().enqueue("learn", payload, request_id=request_id, asked_by="dashboard"))
+    payload = {"role": learning.INTEREST}
+    if _try(lambda: owner().enqueue("learn", payload, request_id=request_id, asked_by=_who())):
+        st.session_state["learn_request"] = request_id
 
 
-def _roll_back(choice_id: str, attempt: Try) -> None:
-    attempt(lambda: owner().roll_back(learning.INTEREST, "dashboard", choice_id=choice_id))
+def _roll_back(choice_id: str) -> None:
+    _try(lambda: owner().roll_back(learning.INTEREST, _who(), choice_id=choice_id))
+
+
+def _promote(digest: str, choice_id: str) -> None:
+    _try(
+        lambda: owner().promote(
+            learning.INTEREST, digest, _who(), choice_id=choice_id, reason="chosen by hand"
+        )
+    )
+
+
+def _who() -> str:
+    return person_here() or "dashboard"
+
+
+def _try(write: Callable[[], object]) -> bool:
+    """Write, and keep an error for the page that follows; returns whether it went well."""
+    try:
+        write()
+    except (JobError, StoreError) as error:
+        st.session_state["learning_error"] = error
+        return False
+    return True

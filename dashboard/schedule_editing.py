@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal
-from dashboard.states import DEMO
+from dashboard.states import DEMO, nothing
 from db.queries import jobs
 from jobs.choosing import THOMPSON
 from jobs.rhythm import rhythm_text
@@ -26,14 +26,13 @@ CRON_HELP = "Minute, hour, day of month, month, weekday (0 = Sunday), in UTC: `3
 
 def show_schedules(attempt: Try) -> None:
     """Lay the section out; `attempt` carries a write out and keeps its error for the page."""
-    st.subheader("Schedules")
     rows = ask(jobs.schedules)
     turns = {row["schedule_id"]: row.get("next_turn") for row in owner().schedules()}
     for row in rows:
         _line(row, turns.get(row["schedule_id"]), attempt)
     if not rows:
-        st.caption("No schedules yet. One that you add here runs from now on, in UTC.")
-    with st.expander("Add a schedule", icon=":material/add:"):
+        nothing("No schedules yet. One that you add here runs from now on, in UTC.")
+    with st.expander("Add a schedule", icon=":material/add:", key="add_schedule_open"):
         _add(attempt)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+from dashboard.browser_name import BrowserName
 from dashboard.root_address import RootAddress
 from jobs import owner as owners
 from jobs.api import routes
@@ -45,5 +46,5 @@ app = st.App(
     str(Path(__file__).parent / "app.py"),
     lifespan=lifespan,
     routes=routes(owner_now, beyond_loopback=not is_loopback(HOST)),
-    middleware=[Middleware(RootAddress)],
+    middleware=[Middleware(BrowserName), Middleware(RootAddress)],
 )

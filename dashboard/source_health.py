@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.access import ask
 from dashboard.figures import age, count, literal, size
-from dashboard.states import empty
+from dashboard.states import nothing
 from dashboard.tables import moment, table
 from db.queries import sources
 
@@ -19,10 +19,9 @@ CURSOR_LENGTH = 60
 
 def show_sources() -> None:
     """Lay the section out."""
-    st.subheader("Sources")
     rows = ask(sources.sources)
     if not rows:
-        empty("sources", "A source shows here once it was scanned.")
+        nothing("No source was scanned yet: each shows here once it was.")
         return
     waiting = sum(row["waiting"] for row in rows)
     near = sum(row["near_duplicates"] for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import sys
@@ -71,8 +72,8 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, Any]]:
         name = f"{prefix}.{key}"
         if isinstance(value, Mapping):
             flags.extend(_flat(name, value))
-        elif not isinstance(value, list):
-            flags.append((name, value))
+        else:
+            flags.append((name, json.dumps(value) if isinstance(value, list) else value))
     return flags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -12,11 +13,10 @@ from dashboard.access import ask, owner
 from dashboard.cycle_history import show_cycles, show_yields
 from dashboard.digests import show_digests
 from dashboard.figures import age, literal, name_of
-from dashboard.learning import show_learning
 from dashboard.progress import show_request
 from dashboard.schedule_editing import show_schedules
 from dashboard.source_health import show_sources
-from dashboard.states import DEMO, failure
+from dashboard.states import DEMO, empty, failure, nothing, stale
 from dashboard.tables import moment, table
 from db.errors import StoreError
 from db.heartbeats import last_heartbeat
@@ -24,6 +24,9 @@ from db.queries import jobs, runs
 from jobs.errors import JobError
 
 Row = dict[str, Any]
+BEAT_S, LOOK_S = 5, 4
+SILENT = timedelta(seconds=60)
+NOW_HEIGHT = 260
 
 
 def show() -> None:
@@ -31,47 +34,56 @@ def show() -> None:
     st.title("Jobs")
     owner()
     _say_error()
-    _pulse()
+    st.fragment(_pulse, run_every=BEAT_S)()
+    if not ask(jobs.page_of_cycles, limit=1).rows and not ask(jobs.active_requests):
+        empty("cycles", "A cycle is one pass over a source: start one on the right, or")
     live, new = st.columns(2, gap="large")
     with live:
         st.subheader("Now")
-        st.fragment(_now, run_every=1)()
+        with st.container(height=NOW_HEIGHT, border=False):
+            st.fragment(_now, run_every=1)()
     with new:
         _new_scan()
-    show_schedules(_try)
-    show_sources()
-    show_yields()
-    show_cycles()
-    show_digests()
-    show_learning(_try)
-    _failures()
-    _models()
+    tabs = st.tabs(list(PARTS), key="part", bind="query-params")
+    for tab, (name, part) in zip(tabs, PARTS.items(), strict=True):
+        if tab.open:
+            with tab:
+                # What people type into is never drawn anew by itself; what they read is.
+                part() if name == "Schedules" else st.fragment(part, run_every=LOOK_S)()
 
 
 def _pulse() -> None:
-    row = ask(last_heartbeat)
-    if row is not None:
-        st.caption(
-            f"The owner (process {row['pid']}) has run since {row['started_at']:%Y-%m-%d %H:%M:%S} "
-            f"UTC; its heart beat {age(row['beat_at'])}."
-        )
+    row = last_heartbeat(owner().store)
+    if row is None:
+        return
+    now = owner().store.now()
+    stale("The owner's last heartbeat", row["beat_at"], SILENT, now)
+    st.caption(
+        f"The owner (process {row['pid']}) has run since {row['started_at']:%Y-%m-%d %H:%M:%S} "
+        f"UTC; its heart beat {age(row['beat_at'], now)}. Learning is on the Models page."
+    )
 
 
 def _now() -> None:
     active = ask(jobs.active_requests)
     ids = [row["request_id"] for row in active]
-    before = st.session_state.get("active_requests")
-    st.session_state["active_requests"] = ids
-    if before is not None and before != ids:
+    plans = [(row["schedule_id"], row["changed_at"]) for row in ask(jobs.schedules)]
+    before = st.session_state.get("jobs_seen")
+    st.session_state["jobs_seen"] = (ids, plans)
+    if before is not None and before != (ids, plans):
         st.rerun()
     if not active:
-        st.caption("Nothing is running. Scans, uploads and queries show here as they go.")
+        nothing("Nothing is running. Scans, uploads and queries show here as they go.")
     for row in active:
-        left, right = st.columns([5, 1], vertical_alignment="center")
+        left, right = st.columns([5, 1.4], vertical_alignment="center")
         with left:
             show_request(row)
         right.button(
-            "Cancel", key=f"cancel_{row['request_id']}", on_click=_cancel, args=(row["request_id"],)
+            "Cancel",
+            key=f"cancel_{row['request_id']}",
+            on_click=_cancel,
+            args=(row["request_id"],),
+            width="stretch",
         )
     for row in ask(jobs.events, 5):
         st.caption(f"{age(row['happened_at'])}: {row['kind']}: {literal(row['message'])}")
@@ -115,11 +127,11 @@ def _failures() -> None:
     failed = ask(runs.page_of_runs, limit=20, status="failed").rows
     items = ask(jobs.failed_intake, 20)
     if not failed and not items:
+        nothing("No run failed, and every item of every source came in.")
         return
-    st.subheader("Failed")
     for row in failed:
         title = f"{row['pipeline']} on {literal(name_of(row))}: {literal(row['reason'])}"
-        with st.expander(title):
+        with st.expander(title, key=f"failed_{row['run_id']}"):
             st.caption(f"cycle {row['cycle_id']}, {age(row['finished_at'])}")
             st.code(row["trace"] or "no traceback was kept", language=None)
     if items:
@@ -135,26 +147,6 @@ def _failures() -> None:
             key="failed_intake",
             alt="Items of sources that could not be taken in",
         )
-
-
-def _models() -> None:
-    models = ask(jobs.models)
-    if not models:
-        return
-    st.subheader("Models in use")
-    table(
-        models,
-        {
-            "pipeline": "pipeline",
-            "name": "model",
-            "model_digest": "digest",
-            "current_runs": "current runs",
-            "newest_run_at": moment("newest run"),
-            "registered_at": moment("registered"),
-        },
-        key="models",
-        alt="The models with how many of the current runs each made",
-    )
 
 
 def _cancel(request_id: str) -> None:
@@ -173,5 +165,14 @@ def _say_error() -> None:
     if "jobs_error" in st.session_state:
         failure(st.session_state.pop("jobs_error"))
 
+
+PARTS: dict[str, Callable[[], None]] = {
+    "Schedules": lambda: show_schedules(_try),
+    "Sources": show_sources,
+    "Yield": show_yields,
+    "History": show_cycles,
+    "Messages": show_digests,
+    "Failures": _failures,
+}
 
 show()

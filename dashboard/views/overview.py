@@ -1,163 +1,95 @@
-"""Overview: what is new, what needs a person, what is broken."""
+"""Overview: what is new since I was here, what changed, what is broken, what needs me."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
-from dashboard import charts, pictures
+from dashboard import charts, news, pictures
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal, made_by, name_of, number
 from dashboard.progress import follow
-from dashboard.states import empty, failure
+from dashboard.sky_map import HEIGHT, field_chart, sky_chart
+from dashboard.states import empty, failure, loading, nothing
 from dashboard.tables import moment, table
+from dashboard.visiting import note_visit
 from db.errors import StoreError
-from db.queries import anomalies, catalogues, overview
+from db.queries import anomalies, jobs, overview, sky
 from jobs.errors import JobError
 
 IMAGE_TYPES = ("fits", "fit", "fts", "fz", "gz", "png", "tif", "tiff", "jpg", "jpeg")
-SPANS = {"the last cycle": None, "24 hours": timedelta(hours=24), "7 days": timedelta(days=7)}
+PICKED = "picked_in_field"
 
 
 def show() -> None:
     """Lay the page out."""
     st.title("Overview")
-    owner()
+    visit = note_visit(owner().store)
     counts = ask(overview.counts)
     if counts["frames"] == 0:
         empty("frames", "This store is new.")
-        _broken()
+        _first_steps()
+        if ask(overview.broken):
+            news.show_broken()
         _upload()
         return
-    _totals(counts)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _new()
-        _needs_you()
-    with right:
-        _broken()
+    cycle = ask(overview.last_cycle)
+    _totals(counts, cycle)
+    if visit.person:
+        st.markdown(f"Good to see you, **{literal(visit.person)}**.")
+    since = news.since_when(visit, cycle)
+    parts = st.grid(4, min_column_width=230, gap="medium")
+    with parts.cell():
+        news.show_new(since)
+    with parts.cell():
+        news.show_needed()
+    with parts.cell():
+        news.show_broken()
+    with parts.cell():
+        news.show_changed(since)
     _best_candidates()
+    _sky()
     _pipelines()
+    _failures()
     _upload()
 
 
-def _totals(counts: dict[str, Any]) -> None:
-    cards = st.grid(4)
-    cards.metric(
-        "Frames",
-        count(counts["frames"]),
-        border=True,
-        height="stretch",
-        delta=f"newest {age(counts['newest_frame_at'])}",
-        delta_color="off",
-        delta_arrow="off",
-    )
-    cards.metric(
-        "Runs",
-        count(counts["runs"]),
-        border=True,
-        height="stretch",
-        delta=f"newest {age(counts['newest_run_at'])}",
-        delta_color="off",
-        delta_arrow="off",
-        help="Current runs: the latest of each pipeline on each frame.",
-    )
-    cards.metric(
-        "Detections",
-        count(counts["detections"]),
-        border=True,
-        height="stretch",
-        delta=f"{count(counts['candidates'])} candidates",
-        delta_color="off",
-        delta_arrow="off",
-    )
-    cards.metric(
-        "Labelled by people",
-        count(counts["labelled"]),
-        border=True,
-        height="stretch",
-        delta=f"last {age(counts['newest_label_at'])}",
-        delta_color="off",
-        delta_arrow="off",
-    )
-
-
-def _new() -> None:
-    st.subheader("What is new")
-    chosen = st.segmented_control(
-        "New in", list(SPANS), default="the last cycle", key="span", required=True
-    )
-    span = SPANS[chosen or "the last cycle"]
-    cycle = ask(overview.last_cycle)
-    began = cycle["started_at"] if cycle else None
-    # Whole minutes, so that the answer can be remembered.
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    new = ask(overview.new_since, now - span if span else began)
+def _first_steps() -> None:
+    st.subheader("From here to a list you can trust")
     st.markdown(
-        f"**{count(new['frames'])}** frames, **{count(new['detections'])}** detections, "
-        f"**{count(new['candidates'])}** of them candidates, **{count(new['labels'])}** labels."
+        "1. **Images.** The button above makes a simulated night in about a minute. Or upload an "
+        "image below, or start a scan of a folder or an archive on the Jobs page.\n"
+        "2. **Anomalies** then lists what was found, the most unusual first, with its p-value.\n"
+        "3. **Verify** shows one object at a time; your labels are what the list is made of.\n"
+        "4. Back on **Anomalies**, filter by label and export the list."
     )
-    if cycle:
-        st.caption(
-            f"Last cycle: {literal(cycle['source'])}, {cycle['state']}, started {age(began)}."
-        )
+    st.page_link("views/jobs.py", label="Scan images of my own", icon=":material/schedule:")
 
 
-def _needs_you() -> None:
-    st.subheader("What needs you")
-    waiting = ask(overview.needs_a_person)
-    if not any(waiting.values()):
-        st.success("Every candidate, near miss and uncertain detection has a label.")
-        return
-    st.markdown(
-        f"Nobody has labelled **{count(waiting['candidates'])}** candidates, "
-        f"**{count(waiting['near_misses'])}** near misses and "
-        f"**{count(waiting['uncertain'])}** uncertain detections."
-    )
-    if st.button("Verify them now", type="primary", icon=":material/fact_check:"):
-        st.switch_page("views/verify.py")
+def _totals(counts: dict[str, Any], cycle: dict[str, Any] | None) -> None:
+    cards = st.grid(4, min_column_width=180)
+    state = f"cycle {cycle['state']} {age(cycle['started_at'])}" if cycle else "no cycle yet"
+    _card(cards, "Frames", counts["frames"], f"newest {age(counts['newest_frame_at'])}; {state}")
+    _card(cards, "Runs", counts["runs"], f"newest {age(counts['newest_run_at'])}",
+          "Current runs: the latest of each pipeline on each frame.")  # fmt: skip
+    _card(cards, "Detections", counts["detections"], f"{count(counts['candidates'])} candidates")
+    _card(cards, "Labelled by people", counts["labelled"], f"last {age(counts['newest_label_at'])}")
 
 
-def _broken() -> None:
-    st.subheader("What is broken")
-    wrong = ask(overview.broken)
-    silent = [row for row in ask(catalogues.services) if row["last_answer"] == "not_determined"]
-    if not any(wrong.values()) and not silent:
-        st.success("Nothing failed.")
-        return
-    st.markdown(
-        f"Failed: **{count(wrong['failed_runs'])}** runs, **{count(wrong['failed_intake'])}** "
-        f"items of sources, **{count(wrong['failed_cycles'])}** cycles."
-    )
-    for row in silent:
-        st.warning(
-            f"{literal(row['service'])} did not answer when last asked "
-            f"({age(row['last_asked_at'])}): {literal(row['last_reason'] or 'no reason given')}. "
-            f"Last answer: {age(row['last_answer_at'])}. Its objects stay *not determined*."
-        )
-    failures = ask(overview.failures, 20)
-    if failures:
-        table(
-            failures,
-            {
-                "what": "what",
-                "subject": "on",
-                "reason": "why",
-                "failed_at": moment("failed"),
-            },
-            key="failures",
-            alt="The newest failures with their reasons",
-        )
+def _card(cards: Any, label: str, n: int, below: str, help_text: str | None = None) -> None:
+    cards.metric(
+        label, count(n), border=True, height="stretch", delta=below, delta_color="off",
+        delta_arrow="off", help=help_text,
+    )  # fmt: skip
 
 
 def _best_candidates() -> None:
     st.subheader("Candidates that nobody has labelled")
     rows = ask(anomalies.page_of_detections, limit=6, verdict="candidate", label="unlabelled").rows
     if not rows:
-        st.caption("There are none.")
+        nothing("There are none.")
         return
     gallery = st.grid(6, min_column_width=120)
     for row in rows:
@@ -171,15 +103,67 @@ def _best_candidates() -> None:
             )
 
 
+def _sky() -> None:
+    st.subheader("Where and when")
+    cells = ask(sky.cells)
+    if not cells:
+        nothing("No detection has a position: the images carry no WCS.")
+    else:
+        fullest = max(cells, key=lambda row: row["n"])
+        with st.container(horizontal=True, gap="medium"):
+            with st.container(width="content"), loading(HEIGHT):
+                _whole_sky(cells)
+            with st.container(width="content"), loading(HEIGHT):
+                _field(fullest)
+    found = ask(sky.time_line)
+    if found:
+        charts.show(
+            charts.time_line(found, ask(jobs.page_of_cycles, limit=100).rows),
+            f"Bars: current detections by the {found[0]['step']} they were found, coloured by "
+            "the machine's verdict. Triangles: cycles, orange where one failed.",
+        )
+
+
+def _whole_sky(cells: list[dict[str, Any]]) -> None:
+    placed = sum(row["n"] for row in cells)
+    charts.show(
+        sky_chart(cells, ask(sky.best_placed)),
+        f"{count(placed)} detections in {count(len(cells))} cells of 4°, brighter is more; "
+        "diamonds are the best candidates. Mollweide, RA and Dec in degrees, east left.",
+        width="content",
+    )
+
+
+def _field(fullest: dict[str, Any]) -> None:
+    rows = ask(sky.field, fullest["ra_deg"], fullest["dec_deg"])
+    picked = st.altair_chart(
+        field_chart(rows, PICKED), width="content", key="field", on_select="rerun",
+        selection_mode=[PICKED], alt="Detections of the fullest field by position and verdict",
+    )  # fmt: skip
+    chosen = [row["detection_id"] for row in picked.selection.get(PICKED, [])]
+    if chosen:
+        st.page_link(
+            "views/anomalies.py",
+            label="Open the chosen detection",
+            icon=":material/open_in_new:",
+            query_params={"detection": chosen[0]},
+        )
+    else:
+        st.caption(f"{count(len(rows))} detections about {fullest['ra_deg']:.0f}°, "
+                   f"{fullest['dec_deg']:+.0f}°. Click a point to open it.")  # fmt: skip
+
+
 def _pipelines() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Pipelines")
         for row in ask(overview.pipelines):
-            st.markdown(
-                f"**{row['pipeline']}**: {count(row['ok'])} ok, "
+            st.page_link(
+                "views/models.py",
+                label=f"**{row['pipeline']}**: {count(row['ok'])} ok, "
                 f"{count(row['not_applicable'])} not applicable, {count(row['failed'])} failed; "
-                f"median {number(row['median_duration_s'], 's')} a frame"
+                f"median {number(row['median_duration_s'], 's')} a frame",
+                query_params={"model": row["model_digest"]},
             )
             st.caption(made_by(row["model"], row["model_digest"], row["newest_run_at"]))
     with right:
@@ -189,6 +173,24 @@ def _pipelines() -> None:
                 charts.verdicts(found),
                 "Machine verdicts on the current detections; what people said is counted apart.",
             )
+
+
+def _failures() -> None:
+    failures = ask(overview.failures, 20)
+    if not failures:
+        return
+    with st.expander(f"The newest failures, whether mended or not ({len(failures)})"):
+        table(
+            failures,
+            {
+                "what": "what",
+                "subject": "on",
+                "reason": "why",
+                "failed_at": moment("failed"),
+            },
+            key="failures",
+            alt="The newest failures with their reasons",
+        )
 
 
 def _upload() -> None:

@@ -145,6 +145,15 @@ class FakeOwner:
         )  # fmt: skip
         return {"role": role, "model_digest": before}
 
+    def promote(
+        self, role: str, model_digest: str, chosen_by: str, *, choice_id: str, reason: str = ""
+    ) -> dict[str, Any]:
+        learning.choose_model(
+            self.store, choice_id=choice_id, model_digest=model_digest, action="promote",
+            training_id=None, reason=reason, chosen_by=chosen_by, now=now(),
+        )  # fmt: skip
+        return {"role": role, "model_digest": model_digest}
+
     def remove_schedule(self, schedule_id: str) -> None:
         schedules.remove_schedule(self.store, schedule_id)
 

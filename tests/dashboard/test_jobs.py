@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from db import learning
 from db.queries import jobs, yields
 from tests.dashboard.conftest import Open
 from tests.dashboard.fakes import FakeOwner
@@ -27,7 +25,7 @@ def start(app: AppTest) -> None:
 
 
 def test_the_history_adds_up(looking: FakeOwner, open_page: Open) -> None:
-    app = open_page("jobs")
+    app = open_page("jobs", part="History")
     cycles = jobs.page_of_cycles(looking.store).rows
     stored = sum(row["stored"] for row in cycles)
     text = "\n".join(m.value for m in app.markdown)
@@ -36,7 +34,7 @@ def test_the_history_adds_up(looking: FakeOwner, open_page: Open) -> None:
 
 
 def test_a_failed_run_shows_its_reason_and_traceback(looking: FakeOwner, open_page: Open) -> None:
-    app = open_page("jobs")
+    app = open_page("jobs", part="Failures")
     assert any("the worker was killed twice" in e.label for e in app.expander)
     assert any("MemoryError" in code.value for code in app.code)
 
@@ -138,7 +136,7 @@ def test_a_schedule_is_changed_and_removed(filled_owner: FakeOwner, open_page: O
 
 @pytest.mark.slow
 def test_the_log_of_a_cycle_can_be_read(looking: FakeOwner, open_page: Open) -> None:
-    app = open_page("jobs")
+    app = open_page("jobs", part="History")
     app.selectbox(key="cycle_log").set_value("cycle-2").run()
     assert not app.exception
     assert any("anomaly failed: the worker was killed twice" in code.value for code in app.code)
@@ -146,55 +144,9 @@ def test_the_log_of_a_cycle_can_be_read(looking: FakeOwner, open_page: Open) -> 
 
 @pytest.mark.slow
 def test_the_yield_of_every_source_is_shown(looking: FakeOwner, open_page: Open) -> None:
-    app = open_page("jobs")
+    app = open_page("jobs", part="Yield")
     frames = sum(row["frames"] for row in yields.source_yields(looking.store))
     assert any(f"**Yield** over {frames} stored frames" in m.value for m in app.markdown)
-
-
-def trained(owner: FakeOwner, number: int, status: str) -> str:
-    """A training with its model, promoted or refused."""
-    digest, at = f"interest-{number}", datetime(2026, 11, 20, number, tzinfo=UTC)
-    figure = {"champion": 0.7, "challenger": 0.8, "low": 0.6, "high": 0.8}
-    owner.store.write(
-        {
-            "models": [{"model_digest": digest, "name": digest, "pipeline": "interest",
-                        "card": {}, "registered_at": at}],
-            "training_runs": [
-                {"training_id": digest, "pipeline": "interest", "model_digest": digest,
-                 "command": "", "status": status, "metrics": {"accuracy": figure},
-                 "started_at": at, "role": "interest", "reason": f"because of {number}"}
-            ],
-        }
-    )  # fmt: skip
-    ids = [row["detection_id"] for row in owner.store.rows("SELECT detection_id FROM detections")]
-    numbers = [((hash_of(i, number)),) * 2 for i in ids]
-    learning.keep_interest(owner.store, digest, ids, numbers, at)
-    if status == "promoted":
-        learning.choose_model(
-            owner.store, choice_id=digest, model_digest=digest, action="promote",
-            training_id=digest, reason="", chosen_by="test", now=at,
-        )  # fmt: skip
-    return digest
-
-
-def hash_of(text: str, number: int) -> float:
-    return int(hashlib.sha256(f"{text}{number}".encode()).hexdigest()[:8], 16) / 2**32
-
-
-def test_learning_is_asked_for_and_taken_back_by_a_click(
-    filled_owner: FakeOwner, open_page: Open
-) -> None:
-    trained(filled_owner, 1, "promoted")
-    trained(filled_owner, 2, "refused")
-    last = trained(filled_owner, 3, "promoted")
-    assert learning.current_model(filled_owner.store) == last
-    app = open_page("jobs")
-    assert any("The ranking in use: **the training of" in m.value for m in app.markdown)
-    app.button(key="learn_now").click().run()
-    assert [row["kind"] for row in scans(filled_owner)] == ["learn"]
-    app.button(key="roll_back").click().run()
-    assert not app.exception
-    assert learning.current_model(filled_owner.store) == "interest-1"
 
 
 @pytest.mark.slow
@@ -204,6 +156,6 @@ def test_digests_and_messages_are_listed(filled_owner: FakeOwner, open_page: Ope
             "body": "", "html_file": "f", "frames": 9, "candidates": 3, "failures": 0,
             "made_at": datetime(2026, 11, 20, 6, tzinfo=UTC)}  # fmt: skip
     filled_owner.store.write({"digests": [made]})
-    app = open_page("jobs")
+    app = open_page("jobs", part="Messages")
     assert not app.exception
     assert any("**3 candidates** is the newest of 1 digests." in m.value for m in app.markdown)

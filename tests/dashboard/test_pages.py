@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from db.queries import anomalies, calibration, compression, cosmicrays, overview
+from db.queries import anomalies, calibration, compression, cosmicrays
 from tests.dashboard.conftest import Open
 from tests.dashboard.fakes import FakeOwner
 
@@ -23,6 +23,7 @@ TITLES = {
     "anomalies": "Anomalies",
     "crossmatch": "Cross-match",
     "verify": "Verify",
+    "models": "Models",
     "jobs": "Jobs",
 }
 
@@ -76,26 +77,6 @@ def test_every_page_stands_on_a_filled_store(
     app = open_page(name)
     assert [element.value for element in app.title] == [title]
     assert not app.error
-
-
-def test_overview_counts_what_the_store_holds(looking: FakeOwner, open_page: Open) -> None:
-    app = open_page("overview")
-    counts = overview.counts(looking.store)
-    assert metrics(app)["Frames"] == str(counts["frames"]) == "6"
-    assert metrics(app)["Detections"] == str(counts["detections"]) == "20"
-    text = said(app)
-    waiting = overview.needs_a_person(looking.store)
-    assert f"Nobody has labelled **{waiting['candidates']}** candidates" in text
-    assert "Failed: **1** runs, **1** items of sources, **1** cycles." in text
-    assert "vizier did not answer" in text or "vizier" not in text
-
-
-def test_overview_new_in_the_last_cycle(looking: FakeOwner, open_page: Open) -> None:
-    cycle = overview.last_cycle(looking.store)
-    assert cycle is not None
-    new = overview.new_since(looking.store, cycle["started_at"])
-    assert 0 < new["frames"] < 6
-    assert f"**{new['frames']}** frames" in said(open_page("overview"))
 
 
 def test_an_upload_goes_through_the_queue(filled_owner: FakeOwner, open_page: Open) -> None:

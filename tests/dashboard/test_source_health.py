@@ -29,7 +29,7 @@ def test_what_waits_and_what_rests_is_shown(filled_owner: FakeOwner, open_page: 
     assert sources.keep_page(store, "sdss", items, "43", NOW) == 0, "listed again is not new"
     sources.write_health(store, resting("sdss"), [(86400, 20513, 7, 5000)])
 
-    app = open_page("jobs")
+    app = open_page("jobs", part="Sources")
 
     rows = on_page(store)
     text = "\n".join(markdown.value for markdown in app.markdown)

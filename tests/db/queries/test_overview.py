@@ -14,7 +14,8 @@ def test_an_empty_store_counts_nothing(store: Store) -> None:
     assert counted["newest_frame_at"] is None
     assert overview.last_cycle(store) is None
     assert overview.failures(store) == []
-    assert set(overview.needs_a_person(store).values()) == {0}
+    assert overview.needs_a_person(store) == overview.broken(store) == []
+    assert overview.changed_since(store, None) == []
 
 
 def test_counts_of_the_night(night: Store) -> None:
@@ -35,10 +36,38 @@ def test_each_pipeline_says_how_its_runs_ended(night: Store) -> None:
     }
 
 
-def test_new_since_counts_what_came_later(night: Store) -> None:
-    assert overview.new_since(night, None)["frames"] == 6
-    assert overview.new_since(night, NOW - timedelta(minutes=25))["frames"] == 2
-    assert overview.new_since(night, NOW)["frames"] == 0
+def test_new_since_counts_what_came_later_with_the_newest(night: Store) -> None:
+    ever = {row["kind"]: row["n"] for row in overview.new_since(night, None)}
+    assert ever == {
+        "cycle": 3, "frame": 6, "detection": 20, "candidate": 3, "answer": 60, "label": 0
+    }  # fmt: skip
+    later = {row["kind"]: row for row in overview.new_since(night, NOW - timedelta(minutes=25))}
+    assert later["frame"]["n"] == 2
+    assert later["frame"]["newest_at"] == NOW - timedelta(minutes=10)
+    assert {row["n"] for row in overview.new_since(night, NOW)} == {0}
+
+
+def test_what_changed_is_listed_newest_first(night: Store) -> None:
+    rows = overview.changed_since(night, None)
+    assert [row["changed_at"] for row in rows] == sorted(
+        (row["changed_at"] for row in rows), reverse=True
+    )
+    assert {"model", "policy", "schedule"} == {row["kind"] for row in rows}
+    assert overview.changed_since(night, NOW) == []
+
+
+def test_frames_judged_anew_are_counted_once(store: Store) -> None:
+    store.write(
+        {
+            "runs": [
+                rows.run("a", "f", finished_at=NOW),
+                rows.run("b", "f", finished_at=NOW + timedelta(hours=1)),
+                rows.run("c", "g", finished_at=NOW + timedelta(hours=1)),
+            ]
+        }
+    )
+    (row,) = overview.changed_since(store, NOW)
+    assert (row["kind"], row["n"]) == ("judged_anew", 1)
 
 
 def test_needs_a_person_leaves_out_what_anybody_labelled(store: Store) -> None:
@@ -54,16 +83,16 @@ def test_needs_a_person_leaves_out_what_anybody_labelled(store: Store) -> None:
             "labels": [rows.label("1", "a", "reject", "ann")],
         }
     )
-    assert overview.needs_a_person(store) == {"candidates": 1, "near_misses": 1, "uncertain": 0}
+    waiting = [(row["kind"], row["n"]) for row in overview.needs_a_person(store)]
+    assert waiting == [("candidate", 1), ("near_miss", 1)]
 
 
 def test_what_failed_is_listed_with_its_reason(night: Store) -> None:
-    wrong = overview.broken(night)
+    wrong = {row["kind"]: (row["n"], row["reason"]) for row in overview.broken(night)}
     assert wrong == {
-        "failed_runs": 1,
-        "failed_intake": 1,
-        "failed_cycles": 1,
-        "failed_requests": 1,
+        "cycle": (1, "the folder /gone does not exist"),
+        "run": (1, "the worker was killed twice on this frame"),
+        "item": (1, "truncated: 2880 bytes announced, 100 there"),
     }
     listed = {row["what"]: row["reason"] for row in overview.failures(night)}
     assert listed == {
@@ -77,3 +106,24 @@ def test_the_last_cycle_is_the_one_that_started_last(night: Store) -> None:
     last = overview.last_cycle(night)
     assert last is not None
     assert last["cycle_id"] == "cycle-2"
+
+
+def test_a_failure_that_was_mended_is_broken_no_more(store: Store) -> None:
+    def cycle(name: str, state: str, hours: int) -> dict[str, object]:
+        started_at = NOW + timedelta(hours=hours)
+        return {"cycle_id": name, "source": "a", "state": state, "started_at": started_at}
+
+    def item(name: str, outcome: str, hours: int) -> dict[str, object]:
+        return {
+            "intake_id": name, "source": "a", "uri": "u", "part": "", "fingerprint": name,
+            "outcome": outcome, "cycle_id": "1", "seen_at": NOW + timedelta(hours=hours),
+        }  # fmt: skip
+
+    store.write({"cycles": [cycle("1", "failed", 0)], "intake": [item("1", "failed", 0)]})
+    assert [(row["kind"], row["n"]) for row in overview.broken(store)] == [
+        ("cycle", 1),
+        ("item", 1),
+    ]
+    store.write({"cycles": [cycle("2", "done", 1)], "intake": [item("2", "stored", 1)]})
+    assert overview.broken(store) == []
+    assert len(overview.failures(store)) == 2
