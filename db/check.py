@@ -46,6 +46,13 @@ REFERENCES = (
     ("model_choices", "model_digest", "models", "model_digest"),
     ("model_choices", "training_id", "training_runs", "training_id"),
     ("descriptions", "detection_id", "detections", "detection_id"),
+    ("clusters", "clustering_id", "clusterings", "clustering_id"),
+    ("clusters", "example", "detections", "detection_id"),
+    ("cluster_members", "cluster_id", "clusters", "cluster_id"),
+    ("cluster_members", "detection_id", "detections", "detection_id"),
+    ("cluster_names", "cluster_key", "clusters", "cluster_key"),
+    ("map_points", "map_id", "maps", "map_id"),
+    ("map_points", "detection_id", "detections", "detection_id"),
 )
 
 

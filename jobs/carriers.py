@@ -14,6 +14,7 @@ from db.store import Store
 from db.transfer import backup
 from jobs.catalogues import Catalogue
 from jobs.crossref import CrossMatch, answer_request
+from jobs.cutout_bundle import export_cutouts
 from jobs.cycle import Claims, Clock, Counts, Cycle, counts_as_dict, told
 from jobs.descriptions import describe, endpoint_of
 from jobs.dispatcher import Carrier, Request, RequestCancelled
@@ -22,6 +23,7 @@ from jobs.errors import UsageError
 from jobs.evaluation import evaluate_cycle
 from jobs.frames import source_of
 from jobs.gold import gold_of_night
+from jobs.grouping import Grouper
 from jobs.learning import Learner
 from jobs.nights import conclude_night
 from jobs.plan import make_plan
@@ -72,6 +74,9 @@ class Carriers:
             "learn": self.learn,
             "describe": self.describe,
             "gold": self.make_gold,
+            "cluster": self.cluster,
+            "map": self.map,
+            "export": self.export,
         }
 
     def scan(self, request: Request) -> Mapping[str, Any]:
@@ -136,6 +141,36 @@ class Carriers:
         detection_id = request["payload"]["detection_id"]
         return describe(self.store, endpoint_of(self.settings), detection_id, self.clock())
 
+    def cluster(self, request: Request) -> Mapping[str, Any]:
+        """Group the current anomalies into clusters that people can name."""
+        return self.grouper.cluster(request, self._progress_of(request))
+
+    def map(self, request: Request) -> Mapping[str, Any]:
+        """Lay the search vectors out on a plane."""
+        return self.grouper.map(request, self._progress_of(request))
+
+    def export(self, request: Request) -> Mapping[str, Any]:
+        """Write the cutouts of a list of detections into one FITS file."""
+        return export_cutouts(
+            self.store, self.workers, self.settings.home, request, self._progress_of(request)
+        )
+
+    def _progress_of(self, request: Request) -> Callable[[int, int], None]:
+        """Note how far a request is. Raises RequestCancelled where somebody took it back."""
+        request_id = request["request_id"]
+
+        def progress(done: int, total: int) -> None:
+            queue.progress(self.store, request_id, done, total)
+            if self._cancelled(request_id):
+                raise RequestCancelled(f"request {request_id} was cancelled")
+
+        return progress
+
+    @property
+    def grouper(self) -> Grouper:
+        """What groups and maps the detections of this store."""
+        return Grouper(self.store, self.workers, self.clock)
+
     def make_gold(self, request: Request) -> Mapping[str, Any]:
         """Make gold items of a simulated night's truth."""
         source = str(request["payload"].get("source", ""))
@@ -195,6 +230,7 @@ class Carriers:
             evaluate_rates(cycle)
             conclude_night(cycle, rate=self.settings.false_discovery_rate)
             self.learner.score_new()
+            self.grouper.place_new()
         except Exception as error:
             cycles.finish_cycle(
                 self.store, request_id, state="failed", error=str(error), now=self.clock()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from db import cycles, mask_edits, schedules
+from db import clusters, cycles, mask_edits, saved_views, schedules
 from db import requests as queue
 from db.catalogues import configure_services
 from db.errors import StoreInvalidated
@@ -54,9 +54,12 @@ def install(owner: Owner | None) -> None:
 def start(settings: Settings, *, takes_turns: bool = True) -> Owner:
     """Open the store and start queue, schedules and workers. Raises StoreLocked if it is owned.
 
-    An owner that is one for a single command `takes_turns` of the schedules not at all.
+    An owner that is one for a single command neither `takes_turns` of the schedules nor begins a
+    calibration that drift asks for: the command would wait for it.
     """
-    owner = Owner(settings)
+    owner = Owner(
+        settings if takes_turns else settings.model_copy(update={"auto_calibrate": False})
+    )
     try:
         owner.start(takes_turns=takes_turns)
     except BaseException:
@@ -292,6 +295,31 @@ class Owner:
         before = self._learner.roll_back(choice_id, chosen_by)
         self._learner.score_new()
         return {"role": role, "model_digest": before}
+
+    def name_cluster(
+        self, cluster_key: str, name: str, named_by: str, *, naming_id: str
+    ) -> dict[str, Any]:
+        """Give a cluster a name; the same naming_id does it once."""
+        return clusters.name_cluster(
+            self.store, naming_id=naming_id, cluster_key=cluster_key, name=name,
+            named_by=named_by, now=self.clock(),
+        )  # fmt: skip
+
+    def save_view(
+        self, page: str, name: str, query: str, saved_by: str, *, saving_id: str
+    ) -> dict[str, Any]:
+        """Keep a view of a page under a name; the same saving_id does it once."""
+        return saved_views.save_view(
+            self.store, saving_id=saving_id, page=page, name=name, query=query,
+            saved_by=saved_by, now=self.clock(),
+        )  # fmt: skip
+
+    def remove_view(self, page: str, name: str, removed_by: str, *, saving_id: str) -> None:
+        """Take a saved view away by a further row."""
+        saved_views.remove_view(
+            self.store, saving_id=saving_id, page=page, name=name, removed_by=removed_by,
+            now=self.clock(),
+        )  # fmt: skip
 
     def promote(
         self, role: str, model_digest: str, chosen_by: str, *, choice_id: str, reason: str = ""

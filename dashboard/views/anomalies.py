@@ -89,7 +89,7 @@ def _totals(found: list[Row]) -> None:
         )
 
 
-def _facets() -> dict[str, str | None]:
+def _facets() -> dict[str, Any]:
     columns = st.columns([2, 2, 2, 3])
     with columns[0]:
         verdict = st.selectbox(

@@ -20,6 +20,7 @@ from db.queries import runs as run_pages
 from db.queries.descriptions import descriptions
 from db.queries.paging import Page
 from db.sql import read_only
+from jobs.api import lists
 from jobs.api.call import Call
 from jobs.api.labelling import label_of
 from jobs.descriptions import endpoint_of
@@ -93,20 +94,14 @@ def upload(owner: Owner, call: Call) -> Answer:
     return _ask(owner, call, "upload", owner.store_upload(name, call.body))
 
 
-def candidates(owner: Owner, call: Call) -> Answer:
-    """A page of detections, the most anomalous first; ?verdict=all for every verdict."""
-    verdict = call.query.get("verdict", "candidate")
-    return _page(
-        anomalies.page_of_detections(
-            owner.store,
-            limit=call.limit,
-            cursor=call.cursor,
-            verdict=None if verdict == "all" else verdict,
-            source=call.query.get("source"),
-            label=call.query.get("label"),
-            text=call.query.get("q"),
-        )
-    )
+def candidate_file(owner: Owner, call: Call) -> Content:
+    """All detections of a list as one file: ?format=csv|json|parquet|votable|ds9."""
+    return Content(*lists.file_of(owner, call))
+
+
+def bundle(owner: Owner, call: Call) -> Content:
+    """A FITS bundle of cutouts that was asked for."""
+    return Content(*lists.bundle(owner, call))
 
 
 def similar(owner: Owner, call: Call) -> Answer:

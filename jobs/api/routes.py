@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from db.errors import QueryRefused, StoreError, StoreInvalidated
 from engine.errors import EngineError
-from jobs.api import endpoints, labelling, mask_edits
+from jobs.api import endpoints, labelling, lists, mask_edits
 from jobs.api.call import Call
 from jobs.api.guards import Refused, check_caller
 from jobs.errors import JobError, OwnerError
@@ -34,7 +34,17 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/api/images", endpoints.upload),
     ("GET", "/api/images/{id}", endpoints.image),
     ("GET", "/api/files/{digest}", endpoints.file),
-    ("GET", "/api/candidates", endpoints.candidates),
+    ("GET", "/api/candidates", lists.candidates),
+    ("GET", "/api/candidates/file", endpoints.candidate_file),
+    ("POST", "/api/bundles", lists.ask_for_bundle),
+    ("GET", "/api/bundles/{id}", endpoints.bundle),
+    ("GET", "/api/clusters", lists.clusters),
+    ("POST", "/api/clusters", lists.ask_for_clusters),
+    ("POST", "/api/clusters/{id}/name", lists.name_cluster),
+    ("GET", "/api/maps", lists.maps),
+    ("POST", "/api/maps", lists.ask_for_map),
+    ("GET", "/api/views", lists.views),
+    ("POST", "/api/views", lists.save_view),
     ("GET", "/api/detections/{id}", endpoints.detection_evidence),
     ("GET", "/api/similar/{id}", endpoints.similar),
     ("GET", "/api/duplicates/{id}", endpoints.duplicates),
