@@ -36,7 +36,9 @@ class CodecResult:
     gradient of the error, in pixel units. `confidence` is the Monte-Carlo-dropout standard
     deviation and `predicted_rmse` the entropy model's expected error, both float32 (H, W) in pixel
     units. `dropout_spearman` and `predicted_spearman` are rank correlations with the true error
-    over blocks of 32 x 32 pixels (NaN below four blocks).
+    over blocks of 32 x 32 pixels (NaN below four blocks). `bound_90` is the half width, float32
+    (H, W) in pixel units, of the calibrated interval that 90 % of pixel errors lie within, and
+    `bound_map` the map it comes from; None and "" where the weights carry no calibration.
     """
 
     bitstream: bytes = field(repr=False)
@@ -55,6 +57,8 @@ class CodecResult:
     predicted_spearman: float
     samples: int
     tiles: tuple[CodecTile, ...] = ()
+    bound_90: Pixels | None = field(repr=False, default=None)
+    bound_map: str = ""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def held_out_frames(data: Path | None, per_group: int) -> dict[str, list[Frame]]
             "landmarks": _landmarks(data, "test"),
             "rover": _rover(data, held_out=True),
             "raw_mars": _raw_mars(data, held_out=True),
-            "other_body": _lossless(data, "other_body"),
+            "other_body": lossless_frames(data, "other_body"),
         }
     groups = {
         name: [eight_bit(f) for f in islice(stream, per_group)] for name, stream in streams.items()
@@ -103,15 +103,16 @@ def eight_bit(frame: Frame) -> Frame:
     """The frame in 8 bits, without its header; an 8-bit frame as it is."""
     if frame.sample_type == "uint8":
         return frame
-    levels = np.rint(_mapped(frame) + HALF).astype(np.uint8)
+    levels = np.rint(mapped_samples(frame) + HALF).astype(np.uint8)
     return Frame.of(levels, frame.origin, mask=frame.mask)
 
 
 def _group(name: str, share: float, frames: Iterator[Frame]) -> Group:
-    return Group(name, share, tuple(_mapped(frame) for frame in frames))
+    return Group(name, share, tuple(mapped_samples(frame) for frame in frames))
 
 
-def _mapped(frame: Frame) -> NDArray[np.float32]:
+def mapped_samples(frame: Frame) -> NDArray[np.float32]:
+    """The frame in the network's range, as training sees it."""
     good = frame.pixels[..., ~frame.mask]
     return SampleMapping.of(good, frame.sample_type).forward(frame.filled())
 
@@ -140,12 +141,13 @@ def _rover(data: Path, *, held_out: bool) -> Iterator[Frame]:
 
 
 def _raw_mars(data: Path, *, held_out: bool) -> Iterator[Frame]:
-    for frame in _lossless(data, "train"):
+    for frame in lossless_frames(data, "train"):
         if any(part in frame.origin.uri for part in HELD_OUT_RAW) == held_out:
             yield frame
 
 
-def _lossless(data: Path, split: str) -> Iterator[Frame]:
+def lossless_frames(data: Path, split: str) -> Iterator[Frame]:
+    """Frames that no lossy coder touched on Earth: `split` "train" is Mars, or "other_body"."""
     for row in _rows(data / "mars" / "full_lossless.csv"):
         if row["split"] == split:
             yield _read(data / "mars" / row["file"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from engine.codec.decoding import decode
 from engine.codec.exact import exact_mode, exact_packets
 from engine.codec.fits_cards import BUDGET_SHARE, cards_that_fit
 from engine.codec.hits import hits_packet, without_hits
-from engine.codec.learned import TileEncoder, code_tiles
+from engine.codec.learned import TileEncoder, code_tiles, guess_tiles
 from engine.codec.mapping import PEAK, SampleMapping
 from engine.codec.model import CodecModel
 from engine.codec.network import HYPER_STRIDE, STRIDE
@@ -39,9 +40,11 @@ DB_PER_STEP = 20 / 32 / np.log(10)
 WORD = 4
 SAMPLED_TILES = 4
 MOVED_STEPS = 4
+CODED_SHARE = 0.5
+"""What the context model and rounding leave of the bits that a hyper-latent tells, typically."""
 MOST_PASSES = 3
 NEAR_STEPS = 4
-FEWEST_TRIES = 3
+TRIES, TRIES_OF_MANY = 3, 1
 
 
 def encode(
@@ -137,7 +140,8 @@ def prepare(
     header = replace(header, hits=has_hits, luma=coloured)
     side_list = hits_packet(frame, hits).to_bytes() if hits is not None and has_hits else b""
     head = b"".join([header.to_bytes(), *_mask_packets(frame), side_list])
-    mapped = mapping.forward(_planes(coded.filled()))
+    known = coded.filled() if coded.mask.any() else coded.pixels
+    mapped = mapping.forward(_planes(known))
     tiles = _tile_encoders(to_luma(mapped) if coloured else mapped, header, model)
     return Prepared(header, head, side_list, tiles, coded, model, budget)
 
@@ -223,7 +227,7 @@ def _within_budget(prepared: Prepared) -> bytes:
 
 def _fill(tiles: list[TileEncoder], packets: list[bytes], steps: list[int], left: int) -> None:
     """Spend `left` bytes on finer steps for a few tiles, where a guess says that they suffice."""
-    tries = FEWEST_TRIES
+    tries = TRIES if len(tiles) <= SAMPLED_TILES else TRIES_OF_MANY
     number = 0
     while number < len(tiles) and tries:
         step = steps[number]
@@ -268,31 +272,61 @@ def steps_for(tiles: list[TileEncoder], available: int) -> list[int]:
 def step_for(tiles: list[TileEncoder], available: int) -> int:
     """One step for all tiles that takes about what is available.
 
-    It is looked for among guesses, made right by coding a few tiles, then all of them once; they
-    are coded again only where that was far off.
+    A few tiles are coded, and say by how much the hyper-latents of all mislead. Then all are coded
+    once; a frame of few tiles again where that was off.
     """
+    if len(tiles) <= SAMPLED_TILES:
+        step = _finest_that_fits(tiles, available)
+        return _settled_step(tiles, available, _settled_step(tiles, available, step))
     sample = tiles[:: -(-len(tiles) // SAMPLED_TILES)]
-    step = _finest_that_fits(sample, available * len(sample) // len(tiles))
-    for some in (sample, tiles):
-        share = available * len(some) // len(tiles)
-        for _ in range(MOST_PASSES):
-            code_tiles(some, step)
-            before, step = step, _finest_that_fits(some, share)
-            if abs(step - before) <= NEAR_STEPS:
-                break
+    share = available * len(sample) / len(tiles)
+    step = _finest_that_fits(sample, round(share / CODED_SHARE))
+    for _ in range(MOST_PASSES):
+        code_tiles(sample, step)
+        guess_tiles(tiles, step)
+        before, step = step, _finest_by_prior(tiles, sample, available)
+        if abs(step - before) <= NEAR_STEPS:
+            break
+    code_tiles(tiles, step)
+    return _finest_that_fits(tiles, available)
+
+
+def _settled_step(tiles: list[TileEncoder], available: int, step: int) -> int:
+    for _ in range(MOST_PASSES):
+        code_tiles(tiles, step)
+        before, step = step, _finest_that_fits(tiles, available)
+        if abs(step - before) <= NEAR_STEPS:
+            break
     return step
 
 
-def _finest_that_fits(tiles: list[TileEncoder], available: int) -> int:
-    """The finest step whose guessed bytes fit, by bisection; the coarsest where none does."""
+def _finest_by_prior(tiles: list[TileEncoder], sample: list[TileEncoder], available: int) -> int:
+    """The finest step at which the guesses from hyper-latents fit, made right by the sample."""
+
+    def fits(step: int) -> bool:
+        guessed = sum(tile.prior_bits(step) for tile in sample)
+        found = sum(tile.estimated_bits(step) for tile in sample)
+        whole = sum(tile.prior_bits(step) for tile in tiles) * found / max(guessed, 1e-9)
+        return len(tiles) * (PACKET_OVERHEAD + WORD / 2) + whole / 8 <= available
+
+    return _bisected(fits)
+
+
+def _bisected(fits: Callable[[int], bool]) -> int:
+    """The finest step that fits, the coarsest where none does."""
     low, high = 0, STEPS - 1
     while low < high:
         middle = (low + high) // 2
-        if sum(_estimated_bytes(tile, middle) for tile in tiles) <= available:
+        if fits(middle):
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _finest_that_fits(tiles: list[TileEncoder], available: int) -> int:
+    """The finest step whose guessed bytes fit; the coarsest where none does."""
+    return _bisected(lambda step: sum(_estimated_bytes(tile, step) for tile in tiles) <= available)
 
 
 def _estimated_bytes(tile: TileEncoder, step: int) -> int:

@@ -6,14 +6,13 @@ their group. The coder is constriction's 32-bit range coder (Bamler, 2022).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.codec.tables import ESCAPE_RANGE, SymbolTables
+from engine.codec.tables import ESCAPE_RANGE, LEVELS, SymbolTables
 from engine.errors import BitstreamError
 
 Symbols = NDArray[np.int32]
@@ -31,6 +30,7 @@ class EntropyModels:
             for level in range(len(tables.halves))
         ]
         self.escaped = constriction.stream.model.Uniform(2 * ESCAPE_RANGE)
+        self.reach = np.array([tables.largest(level) for level in range(LEVELS)], np.int32)
 
 
 class PayloadWriter:
@@ -40,18 +40,31 @@ class PayloadWriter:
         self._models = models
         self._coder: Any = constriction.stream.queue.RangeEncoder()
 
-    def write(self, symbols: Symbols, levels: Levels) -> None:
-        """Append `symbols`, each coded with the table of its level (same shape)."""
-        flat = symbols.ravel()
-        for level, members in _groups(levels):
-            largest = self._models.tables.largest(level)
-            group = flat[members]
-            escapes = np.abs(group) > largest
-            coded = np.where(escapes, largest + 1, group) + largest
-            self._coder.encode(coded.astype(np.int32), self._models.categorical[level])
-            if escapes.any():
-                raw = np.clip(group[escapes], -ESCAPE_RANGE, ESCAPE_RANGE - 1) + ESCAPE_RANGE
+    def write(
+        self, symbols: Symbols, levels: Levels, stages: NDArray[np.uint16] | None = None
+    ) -> None:
+        """Append `symbols`, each coded with the table of its level (same shape).
+
+        With `stages`, of the same shape too, those of a lower stage go first.
+        """
+        flat = levels.ravel()
+        keys = flat if stages is None else stages.ravel() * np.uint16(LEVELS) + flat
+        order, ends = _order(keys)
+        reach = self._models.reach[flat[order]]
+        sorted_symbols = symbols.ravel()[order]
+        escapes = np.abs(sorted_symbols) > reach
+        coded = np.asarray(sorted_symbols + reach, np.int32)
+        escaped = bool(escapes.any())
+        if escaped:
+            coded[escapes] = 2 * reach[escapes] + 1
+        begin = 0
+        for key, end in ends:
+            self._coder.encode(coded[begin:end], self._models.categorical[key % LEVELS])
+            if escaped and escapes[begin:end].any():
+                raw = sorted_symbols[begin:end][escapes[begin:end]]
+                raw = np.clip(raw, -ESCAPE_RANGE, ESCAPE_RANGE - 1) + ESCAPE_RANGE
                 self._coder.encode(raw.astype(np.int32), self._models.escaped)
+            begin = end
 
     def write_group(self, indices: NDArray[np.integer], model: object) -> None:
         """Append table indices that share one categorical model."""
@@ -77,15 +90,21 @@ class PayloadReader:
 
     def read(self, levels: Levels) -> Symbols:
         """Decode one symbol for every entry of `levels`, in its shape."""
-        flat = np.empty(levels.size, np.int32)
-        for level, members in _groups(levels):
-            largest = self._models.tables.largest(level)
-            group = self._decode(self._models.categorical[level], len(members)) - largest
-            escapes = group > largest
+        order, ends = _order(levels.ravel())
+        found = np.empty(levels.size, np.int32)
+        begin = 0
+        for level, end in ends:
+            largest = int(self._models.reach[level])
+            group = self._decode(self._models.categorical[level], end - begin)
+            escapes = group > 2 * largest
+            group -= largest
             if escapes.any():
-                raw = self._decode(self._models.escaped, int(escapes.sum()))
-                group[escapes] = raw - ESCAPE_RANGE
-            flat[members] = group
+                group[escapes] = self._decode(self._models.escaped, int(escapes.sum()))
+                group[escapes] -= ESCAPE_RANGE
+            found[begin:end] = group
+            begin = end
+        flat = np.empty_like(found)
+        flat[order] = found
         return flat.reshape(levels.shape)
 
     def read_group(self, model: object, count: int) -> Symbols:
@@ -100,12 +119,10 @@ class PayloadReader:
         return decoded
 
 
-def _groups(levels: Levels) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Each level present, lowest first, with the flat positions that use it."""
-    flat = levels.ravel()
-    if not flat.size:
-        return
-    order = np.argsort(flat, kind="stable")
-    present, starts = np.unique(flat[order], return_index=True)
-    for level, members in zip(present, np.split(order, starts[1:]), strict=True):
-        yield int(level), members
+def _order(keys: Levels) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+    """The stable order by key, and each key present, lowest first, with where it ends there."""
+    order = np.argsort(keys, kind="stable")
+    counts = np.bincount(keys)
+    present = np.flatnonzero(counts)
+    ends = np.cumsum(counts[present])
+    return order, list(zip(present.tolist(), ends.tolist(), strict=True))

@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.codec.decoding import Decoded, LatentPlanes
 from engine.codec.network import STRIDE
-from engine.codec.uncertainty import learned_planes, sampled_variances
+from engine.codec.uncertainty import drawn_variances, learned_planes
 from engine.errors import CalibrationError
 from engine.frame import Frame, Mask, Pixels
 
@@ -127,13 +126,17 @@ def error_maps(
     calibration: ErrorCalibration,
     rng: np.random.Generator,
     names: Sequence[str] = MAPS,
+    variances: Floats | None = None,
 ) -> dict[str, ErrorMap]:
     """The calibrated maps of a decoded frame; planes are combined by the root mean square.
 
-    Raises NotApplicable for a file that was not coded by the learned codec.
+    `variances` are those of dropout passes that were made already; else `rng` draws them. Raises
+    NotApplicable for a file that was not coded by the learned codec.
     """
     planes = learned_planes(decoded)
-    cells = _features(decoded, planes, calibration.samples, rng)
+    if variances is None:
+        variances = drawn_variances(decoded, calibration.samples, rng)
+    cells = _features(planes, variances)
     slope = decoded.header.mapping.slope(planes.mapped)
     made = {}
     for name in names:
@@ -161,7 +164,7 @@ def fit_error_calibration(
     features, truths, errors, weights = [], [], [], []
     for frame, decoded in pairs:
         planes = learned_planes(decoded)
-        cells = _features(decoded, planes, samples, rng)
+        cells = _features(planes, drawn_variances(decoded, samples, rng))
         error = _error(frame, decoded, planes)
         squared = _cell_means(np.square(error), cells.shape)
         features.append(cells.features)
@@ -182,19 +185,15 @@ def fit_error_calibration(
     return ErrorCalibration(maps, best, len(pairs), samples)
 
 
-def _features(
-    decoded: Decoded, planes: LatentPlanes, samples: int, rng: np.random.Generator
-) -> _Cells:
+def _features(planes: LatentPlanes, variances: Floats) -> _Cells:
     """1, ln closed form, ln dropout, ln contrast and ln q, by cell."""
     shape = planes.log_q.shape
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    variance = sampled_variances(decoded, samples, generator)
     steps = [np.diff(planes.mapped, axis=axis, append=0.0) for axis in (1, 2)]
     steps[0][:, -1], steps[1][:, :, -1] = 0.0, 0.0
     contrast = _cell_means(np.square(steps[0]) + np.square(steps[1]), shape)
     squares = [
         np.asarray(planes.expected_squared_error, np.float64),
-        _cell_means(variance, shape),
+        _cell_means(variances, shape),
         contrast,
     ]
     logs = [0.5 * np.log(np.maximum(square, LEAST_ERROR**2)).ravel() for square in squares]

@@ -8,7 +8,7 @@ Johnston and Minnen, 2019, "Integer networks for data compression with latent-va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -22,26 +22,44 @@ from torch.nn import functional
 
 from engine.codec.context import LARGEST_ACTIVATION, MIDDLE_LOG_Q, Stage
 from engine.codec.network import HYPER_GAIN, LATENT_GAIN, LOG_SCALE_RANGE, DropoutAutoencoder
+from engine.codec.stagecoding import (
+    ACTIVATION_BITS,
+    CodeRows,
+    StageCoder,
+    cells_of_class,
+    patches_of,
+    rounded,
+    settled,
+)
 from engine.codec.steps import hyper_regime, log_q
 from engine.codec.tables import FIRST_LOG_SCALE, LEVELS, LEVELS_PER_UNIT
 
 WEIGHT_BITS = 14
-ACTIVATION_BITS = 10
 LARGEST_WEIGHT = 16.0
-
-Symbols = NDArray[np.integer]
-Prediction = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Mean and log scale."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What hyper-latents say of B tiles of (h, w) cells: hidden features (B, guides, h, w), and
-    the mean and log scale that they predict, (B, C, h, w), all dyadic."""
+    """What hyper-latents say of B tiles of (h, w) cells: hidden features (B, h, w, guides), and
+    the mean and log scale that they predict, (B, h, w, C), all dyadic, float64."""
 
     hidden: Tensor
     mean: Tensor
     log_scale: Tensor
+
+    @classmethod
+    def together(cls, parts: Sequence[Features]) -> Features:
+        """Tiles in one, in memory of their own."""
+        return cls(
+            torch.cat([part.hidden for part in parts]),
+            torch.cat([part.mean for part in parts]),
+            torch.cat([part.log_scale for part in parts]),
+        )
+
+    def tile(self, number: int) -> Features:
+        """One tile of these."""
+        one = slice(number, number + 1)
+        return Features(self.hidden[one], self.mean[one], self.log_scale[one])
 
 
 class FixedPointHyperprior:
@@ -56,11 +74,15 @@ class FixedPointHyperprior:
         self._biases = [
             _dyadic(_bias_of(layer.bias, layer.out_channels), WEIGHT_BITS) for layer in layers
         ]
-        self._prior_mean = _dyadic(network.prior_mean, ACTIVATION_BITS, limit=LARGEST_ACTIVATION)
-        self._prior_log_scale = _dyadic(network.prior_log_scale, ACTIVATION_BITS)
+        prior_mean = _dyadic(network.prior_mean, ACTIVATION_BITS, limit=LARGEST_ACTIVATION)
+        self._prior_mean = prior_mean.flatten()
+        self._prior_log_scale = _dyadic(network.prior_log_scale, ACTIVATION_BITS).flatten()
+        self._mix = self._weights[1].permute(2, 3, 1, 0).reshape(-1, len(self._weights[1]))
+        self._out = self._weights[2][:, :, 0, 0].T.contiguous()
         self.context = deepcopy(network.context).double().requires_grad_(requires_grad=False)
         for weight in self.context.parameters():
             weight.copy_(_dyadic(weight, WEIGHT_BITS))
+        self._stages = StageCoder(self.context)
 
     def features(
         self, symbols: NDArray[np.integer], steps: Sequence[int], shape: tuple[int, int]
@@ -68,39 +90,42 @@ class FixedPointHyperprior:
         """What `symbols` (B, hyper, ceil(h/2), ceil(w/2)) say at each tile's regime."""
         coarseness = [float(1 << hyper_regime(step)) / HYPER_GAIN for step in steps]
         hidden = torch.from_numpy(symbols.astype(np.float64)) * _by_tile(coarseness)
-        up, mix, out = self._weights
-        hidden = _settled(functional.conv_transpose2d(hidden, up, self._biases[0], 2, 1))
-        hidden = _settled(functional.conv2d(hidden, mix, self._biases[1], 1, 1))
-        hidden = hidden[:, :, : shape[0], : shape[1]]
-        predicted = _to_activation(functional.conv2d(hidden, out, self._biases[2]))
-        mean, log_scale = predicted.chunk(2, 1)
-        mean = mean * LATENT_GAIN + self._prior_mean
-        return Features(hidden, mean, log_scale + self._prior_log_scale)
+        up = self._weights[0]
+        hidden = settled(functional.conv_transpose2d(hidden, up, self._biases[0], 2, 1))
+        seen = hidden.permute(0, 2, 3, 1).contiguous()
+        tiles, rows, columns, width = seen.shape
+        patches = patches_of(seen, cells_of_class("all", rows, columns))
+        mixed = torch.addmm(self._biases[1], patches.flatten(0, 1), self._mix)
+        mixed = settled(mixed).view(tiles, rows, columns, width)[:, : shape[0], : shape[1]]
+        mixed = mixed.contiguous()
+        predicted = rounded(torch.addmm(self._biases[2], mixed.flatten(0, 2), self._out))
+        mean, log_scale = predicted.view(tiles, *shape, -1).chunk(2, 3)
+        mean = torch.add(self._prior_mean, mean, alpha=LATENT_GAIN)
+        return Features(mixed, mean, log_scale + self._prior_log_scale)
 
     def walk(
-        self, features: Features, steps: Sequence[int], code: Callable[[Stage, Prediction], Symbols]
-    ) -> tuple[NDArray[np.int32], Prediction]:
-        """Symbols (B, C, h, w) with mean and log scale of each, at each tile's step.
+        self, features: Features, steps: Sequence[int], code: CodeRows
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Symbols, means and log scales (B, h, w, C), float64, at each tile's step.
 
-        `code` gives the symbols of a stage's channels, (B, c, h, w), from their mean and log scale.
+        `code` gives the symbols of a stage's cells, (B, n, c), from their mean and log scale. The
+        features are used up.
         """
         hidden = features.hidden
         fineness = _by_tile([log_q(step) - MIDDLE_LOG_Q for step in steps])
-        guide = torch.cat([hidden, fineness.expand(-1, 1, *hidden.shape[2:])], 1)
+        guide = torch.cat([hidden, fineness.expand(-1, *hidden.shape[1:3], 1)], 3)
 
         def bounded(stage: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:
-            predicted = mean.numpy(), log_scale.clamp(*LOG_SCALE_RANGE).numpy()
-            return torch.from_numpy(code(stage, predicted).astype(np.float64))
+            return code(stage, mean, log_scale.clamp(*LOG_SCALE_RANGE))
 
-        symbols, mean, log_scale = self.context.walk(
-            (features.mean, features.log_scale),
+        symbols, mean, log_scale = self._stages.walk(
+            features.mean,
+            features.log_scale,
             guide,
-            _by_tile([dyadic_q(step) for step in steps]),
+            _by_tile([dyadic_q(step) for step in steps])[:, 0],
             bounded,
-            _to_activation,
         )
-        predicted = mean.numpy(), log_scale.clamp(*LOG_SCALE_RANGE).numpy()
-        return symbols.numpy().astype(np.int32), predicted
+        return symbols, mean, log_scale.clamp_(*LOG_SCALE_RANGE)
 
 
 @cache
@@ -108,6 +133,14 @@ def dyadic_q(step: int) -> float:
     """The quantisation step q as a multiple of 2^-10, the same on every machine."""
     exact = Context(prec=28).exp(Decimal(log_q(step)))
     return int(exact * (1 << ACTIVATION_BITS) + Decimal("0.5")) / (1 << ACTIVATION_BITS)
+
+
+def levels_by_tile(log_scale: Tensor, steps: Sequence[int]) -> NDArray[np.uint8]:
+    """`scale_levels` of tiles along the first of three axes, each at its own step."""
+    first = _by_tile([log_q(step) + FIRST_LOG_SCALE for step in steps])[:, 0]
+    position = (log_scale - first).mul_(LEVELS_PER_UNIT).add_(0.5).floor_()
+    levels: NDArray[np.uint8] = position.clamp_(0, LEVELS - 1).to(torch.uint8).numpy()
+    return levels
 
 
 def scale_levels(log_scale: NDArray[np.floating], step: int) -> NDArray[np.uint8]:
@@ -119,14 +152,6 @@ def scale_levels(log_scale: NDArray[np.floating], step: int) -> NDArray[np.uint8
 
 def _by_tile(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)[:, None, None, None]
-
-
-def _settled(hidden: Tensor) -> Tensor:
-    return _to_activation(hidden).clamp(0.0, LARGEST_ACTIVATION)
-
-
-def _to_activation(values: Tensor) -> Tensor:
-    return _rounded(values, ACTIVATION_BITS)
 
 
 def _rounded(values: Tensor, bits: int) -> Tensor:

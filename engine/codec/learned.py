@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from engine.codec.context import Stage, cells_in
 from engine.codec.entropy import PayloadReader, PayloadWriter, Symbols
-from engine.codec.hyperprior import Features, Prediction, scale_levels
+from engine.codec.hyperprior import Features, levels_by_tile, scale_levels
 from engine.codec.model import CodecModel, one_thread
 from engine.codec.network import STRIDE
 from engine.codec.rateguess import RateGuess
+from engine.codec.stagecoding import cells_of_class
 from engine.codec.steps import hyper_regime, log_q
 from engine.errors import BitstreamError
 
 LARGEST_HYPER = 4096
 TOGETHER = 8
 """Tiles that go through the context model at once."""
+MOST_KEPT = 64
+"""Tiles whose features are kept in memory, 1.2 MB each, while their rate is looked for."""
 
 Latents = NDArray[np.float32]
+Levels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class CoarseSymbols:
-    """What a tile's payload says at `step`: `symbols`, `mean` and `log_scale`, all (C, h, w)."""
+    """What a tile's payload says at `step`: `symbols`, `mean` and `log_scale`, all (C, h, w).
+
+    In memory the channels of a cell lie together.
+    """
 
     symbols: Symbols
     mean: NDArray[np.float32]
@@ -55,7 +66,7 @@ class _Coded:
 
     hyper: Symbols
     coarse: CoarseSymbols
-    levels: NDArray[np.uint8]
+    levels: Levels
 
 
 @dataclass
@@ -70,6 +81,9 @@ class TileEncoder:
     hyper: Latents
     _last: _Coded | None = field(default=None, init=False)
     _guessed: RateGuess | None = field(default=None, init=False)
+    _prior: tuple[int, RateGuess] | None = field(default=None, init=False)
+    _features: tuple[int, Features] | None = field(default=None, init=False, repr=False)
+    _hyper_costs: dict[int, float] = field(default_factory=dict, init=False)
 
     @property
     def step(self) -> int | None:
@@ -85,9 +99,18 @@ class TileEncoder:
         """About what `bits` would say, from the last step that was coded, or from none."""
         return self._hyper_bits(step) + self._guess(step).bits(step)
 
+    def prior_bits(self, step: int) -> float:
+        """About what `bits` would say, from the hyper-latent as it was looked at last."""
+        guess = self._prior_guess(step) if self._prior is None else self._prior[1]
+        return self._hyper_bits(step) + guess.bits(step)
+
     def estimated_squared_error(self, step: int) -> float:
         """About what `squared_error` would say, from the last step that was coded, or from none."""
-        return self._guess(step).squared_error(step)
+        guess, last = self._guess(step), self._last
+        if last is None:
+            return guess.squared_error(step)
+        at = last.coarse.step
+        return guess.through_error(at, self._squared_error(last)).squared_error(step)
 
     def payload(self, step: int) -> bytes:
         """The bytes of the tile at `step`."""
@@ -95,10 +118,8 @@ class TileEncoder:
         writer = PayloadWriter(self.model.entropy)
         writer.write(coded.hyper, _hyper_levels(self.model, step, coded.hyper.shape[1:]))
         symbols, levels = coded.coarse.symbols, coded.levels
-        for stage in self.model.network.context.stages:
-            here = cells_in(stage.cells, symbols.shape[1], symbols.shape[2])
-            part = slice(stage.first, stage.last)
-            writer.write(symbols[part][:, here], levels[part][:, here])
+        places, stages = _coding_order(self.model.network.context.stages, symbols.shape)
+        writer.write(_by_cell(symbols)[places], _by_cell(levels)[places], stages)
         return writer.finish()
 
     def squared_error(self, step: int) -> float:
@@ -119,12 +140,25 @@ class TileEncoder:
         rounded = np.rint(self.hyper / float(1 << hyper_regime(step)))
         return np.asarray(np.clip(rounded, -LARGEST_HYPER, LARGEST_HYPER), np.int32)
 
-    def keep(self, hyper: Symbols, coarse: CoarseSymbols) -> _Coded:
+    def keep(self, hyper: Symbols, coarse: CoarseSymbols, levels: Levels) -> _Coded:
         """Take what `code_tiles` found."""
-        levels = scale_levels(coarse.log_scale, coarse.step)
         self._last = last = _Coded(hyper, coarse, levels)
         self._guessed = None
         return last
+
+    def keep_prior(self, regime: int, guess: RateGuess, features: Features | None) -> None:
+        """Take what `guess_tiles` found; features are kept to code with where they are given."""
+        self._prior = regime, guess
+        self._features = None if features is None else (regime, features)
+
+    def features(self, step: int) -> Features | None:
+        """What the hyper-latent says in the regime of `step`, where that was kept."""
+        kept = self._features
+        return kept[1] if kept is not None and kept[0] == hyper_regime(step) else None
+
+    def has_prior(self, step: int) -> bool:
+        """Whether the hyper-latent was looked at in the regime of `step`."""
+        return self._prior is not None and self._prior[0] == hyper_regime(step)
 
     def _coded(self, step: int) -> _Coded:
         last = self._last
@@ -133,24 +167,32 @@ class TileEncoder:
         return last
 
     def _guess(self, step: int) -> RateGuess:
+        if self._last is None:
+            return self._prior_guess(step) if self._prior is None else self._prior[1]
         if self._guessed is None:
-            last, curves = self._last, self.model.curves
-            if last is None:
-                shape = self.latents.shape[1], self.latents.shape[2]
-                found = _features(self.model, self.hyper_symbols(step)[None], [step], shape)
-                self._guessed = RateGuess.of(found.log_scale.numpy(), curves)
-            else:
-                guess = RateGuess.of(last.coarse.log_scale, curves)
-                self._guessed = guess.through(
-                    last.coarse.step, self._latent_bits(last), self._squared_error(last)
-                )
+            last = self._last
+            guess = RateGuess.of(last.coarse.log_scale, self.model.curves)
+            self._guessed = guess.through_bits(last.coarse.step, self._latent_bits(last))
         return self._guessed
 
+    def _prior_guess(self, step: int) -> RateGuess:
+        if self._prior is None or self._prior[0] != hyper_regime(step):
+            ((guess, features),) = _priors([self], step)
+            self.keep_prior(hyper_regime(step), guess, features)
+            return guess
+        return self._prior[1]
+
     def _latent_bits(self, coded: _Coded) -> float:
-        bits = self.model.tables.bits(coded.coarse.symbols, coded.levels)
+        bits = self.model.tables.bits(_by_cell(coded.coarse.symbols), _by_cell(coded.levels))
         return float(bits.sum(dtype=np.float64))
 
     def _hyper_bits(self, step: int) -> float:
+        regime = hyper_regime(step)
+        if regime not in self._hyper_costs:
+            self._hyper_costs[regime] = self._counted_hyper_bits(step)
+        return self._hyper_costs[regime]
+
+    def _counted_hyper_bits(self, step: int) -> float:
         symbols = self.hyper_symbols(step)
         levels = _hyper_levels(self.model, step, symbols.shape[1:])
         return float(self.model.tables.bits(symbols, levels).sum(dtype=np.float64))
@@ -163,41 +205,109 @@ class TileEncoder:
 
 def code_tiles(tiles: Sequence[TileEncoder], step: int) -> None:
     """Code tiles of one model at `step`, several at once; each keeps what it became."""
-    waiting: dict[tuple[int, int], list[TileEncoder]] = defaultdict(list)
-    for tile in tiles:
-        if tile.step != step:
-            waiting[tile.latents.shape[1], tile.latents.shape[2]].append(tile)
-    for alike in waiting.values():
-        for first in range(0, len(alike), TOGETHER):
-            some = alike[first : first + TOGETHER]
-            for tile, found in zip(some, _code_alike(some, step), strict=True):
-                tile.keep(*found)
+    for some in _alike([tile for tile in tiles if tile.step != step]):
+        for tile, found in zip(some, _code_alike(some, step), strict=True):
+            tile.keep(*found)
 
 
-def _code_alike(tiles: Sequence[TileEncoder], step: int) -> list[tuple[Symbols, CoarseSymbols]]:
-    """Hyper-symbols and symbols of tiles of one shape."""
-    model, q = tiles[0].model, np.exp(log_q(step))
-    latents = np.stack([tile.latents for tile in tiles])
+def guess_tiles(tiles: Sequence[TileEncoder], step: int) -> None:
+    """Guess the bits of tiles from their hyper-latents in the regime of `step`."""
+    keep = len(tiles) <= MOST_KEPT
+    for some in _alike([tile for tile in tiles if not tile.has_prior(step)]):
+        for tile, (guess, features) in zip(some, _priors(some, step), strict=True):
+            tile.keep_prior(hyper_regime(step), guess, features if keep else None)
+
+
+def _priors(tiles: Sequence[TileEncoder], step: int) -> list[tuple[RateGuess, Features]]:
+    """What the hyper-latents of tiles of one shape say."""
+    model, found = tiles[0].model, _features_of(tiles, step)
+    return [
+        (RateGuess.of(one.log_scale.numpy(), model.curves), one)
+        for one in (found.tile(n) for n in range(len(tiles)))
+    ]
+
+
+def _features_of(tiles: Sequence[TileEncoder], step: int) -> Features:
+    """Features of tiles of one shape, in memory of their own."""
+    kept = [tile.features(step) for tile in tiles]
+    known = [one for one in kept if one is not None]
+    if len(known) == len(kept):
+        return Features.together(known)
+    model, shape = tiles[0].model, tiles[0].latents.shape
     hyper = np.stack([tile.hyper_symbols(step) for tile in tiles])
-
-    def code(stage: Stage, predicted: Prediction) -> Symbols:
-        values = (latents[:, stage.first : stage.last] - predicted[0]) / q
-        return model.tables.quantise(values, scale_levels(predicted[1], step))
-
-    steps = [step] * len(tiles)
     with one_thread():
-        features = model.hyperprior.features(hyper, steps, latents.shape[2:])
-        symbols, (mean, log_scale) = model.hyperprior.walk(features, steps, code)
-    return [(hyper[n], _coarse(symbols[n], mean[n], log_scale[n], step)) for n in range(len(tiles))]
+        return model.hyperprior.features(hyper, [step] * len(tiles), (shape[1], shape[2]))
+
+
+def _alike(tiles: Sequence[TileEncoder]) -> Iterator[list[TileEncoder]]:
+    """Tiles of one shape, as many as go through the context model at once."""
+    by_shape: dict[tuple[int, ...], list[TileEncoder]] = defaultdict(list)
+    for tile in tiles:
+        by_shape[tile.latents.shape].append(tile)
+    for same in by_shape.values():
+        for first in range(0, len(same), TOGETHER):
+            yield same[first : first + TOGETHER]
+
+
+def _code_alike(
+    tiles: Sequence[TileEncoder], step: int
+) -> list[tuple[Symbols, CoarseSymbols, Levels]]:
+    """Hyper-symbols, symbols and their tables' levels of tiles of one shape."""
+    model, q, count = tiles[0].model, float(np.exp(log_q(step))), len(tiles)
+    channels, rows, columns = tiles[0].latents.shape
+    latents = np.empty((count, rows * columns, channels), np.float32)
+    for tile, cells in zip(tiles, latents, strict=True):
+        cells[:] = tile.latents.reshape(channels, -1).T
+    levels = np.empty(latents.shape, np.uint8)
+
+    def code(stage: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:
+        here, part = _cells(stage, rows, columns), slice(stage.first, stage.last)
+        chosen = levels_by_tile(log_scale, steps)
+        levels[:, here, part] = chosen
+        values = (latents[:, here, part] - mean.numpy()) / q
+        return torch.from_numpy(model.tables.quantise(values, chosen)).double()
+
+    steps = [step] * count
+    with one_thread():
+        coded = model.hyperprior.walk(_features_of(tiles, step), steps, code)
+    coarse = _coarse(*coded, steps)
+    shaped = levels.reshape(count, rows, columns, channels).transpose(0, 3, 1, 2)
+    return [(tile.hyper_symbols(step), coarse[n], shaped[n]) for n, tile in enumerate(tiles)]
 
 
 def _coarse(
-    symbols: Symbols, mean: NDArray[np.float64], log_scale: NDArray[np.float64], step: int
-) -> CoarseSymbols:
-    """What one tile's symbols say. Dyadic numbers of this size are exact in single precision."""
-    return CoarseSymbols(
-        symbols.copy(), mean.astype(np.float32), log_scale.astype(np.float32), step
-    )
+    symbols: Tensor, mean: Tensor, log_scale: Tensor, steps: Sequence[int]
+) -> list[CoarseSymbols]:
+    """What the tiles' symbols say. Dyadic numbers of this size are exact in single precision."""
+    found = symbols.to(torch.int32), mean.float(), log_scale.float()
+    parts = [part.permute(0, 3, 1, 2).numpy() for part in found]
+    return [CoarseSymbols(*(part[n] for part in parts), step) for n, step in enumerate(steps)]
+
+
+def _by_cell(values: NDArray[Any]) -> NDArray[Any]:
+    """(C, h, w) flat as it lies in memory, the channels of a cell together."""
+    return values.transpose(1, 2, 0).reshape(-1)
+
+
+def _cells(stage: Stage, rows: int, columns: int) -> NDArray[np.int64] | slice:
+    if stage.cells == "all":
+        return slice(None)
+    return cells_of_class(stage.cells, rows, columns).numpy()
+
+
+@lru_cache(maxsize=16)
+def _coding_order(
+    stages: tuple[Stage, ...], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """Places in `_by_cell` of all symbols in the order of coding, and the stage of each."""
+    channels, rows, columns = shape
+    places, numbers = [], []
+    for stage in stages:
+        here = np.flatnonzero(cells_in(stage.cells, rows, columns))
+        part = np.arange(stage.first, stage.last)
+        places.append((here * channels + part[:, None]).ravel())
+        numbers.append(np.full(places[-1].shape, stage.number, np.uint16))
+    return np.concatenate(places), np.concatenate(numbers)
 
 
 @dataclass(frozen=True)
@@ -249,24 +359,17 @@ def _decode_alike(
     steps = [one.step for one in payloads]
     hyper = np.stack([reader.hyper for reader in readers])
 
-    def code(stage: Stage, predicted: Prediction) -> Symbols:
-        here = cells_in(stage.cells, *shape)
-        symbols = np.zeros(predicted[1].shape, np.int32)
-        for n, reader in enumerate(readers):
-            symbols[n][:, here] = reader.read(scale_levels(predicted[1][n][:, here], steps[n]))
-        return symbols
+    def code(_: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:  # noqa: ARG001
+        levels = levels_by_tile(log_scale, steps).transpose(0, 2, 1)
+        symbols = [reader.read(one) for reader, one in zip(readers, levels, strict=True)]
+        return torch.from_numpy(np.stack(symbols)).double().permute(0, 2, 1)
 
     with one_thread():
         features = model.hyperprior.features(hyper, steps, shape)
-        symbols, (mean, log_scale) = model.hyperprior.walk(features, steps, code)
+        coarse = _coarse(*model.hyperprior.walk(features, steps, code), steps)
     return [
-        reader.error
-        or decoded_tile(
-            model,
-            _coarse(symbols[n], mean[n], log_scale[n], steps[n]),
-            scale_levels(log_scale[n], steps[n]),
-        )
-        for n, reader in enumerate(readers)
+        reader.error or decoded_tile(model, one, scale_levels(one.log_scale, one.step))
+        for reader, one in zip(readers, coarse, strict=True)
     ]
 
 
@@ -303,13 +406,6 @@ def decoded_tile(
     squared = np.where(levels == 0, silent, model.distortions[levels] * q**2)
     expected = squared.sum(axis=0) / STRIDE**2
     return DecodedTile(latents.astype(np.float32), expected.astype(np.float32), coarse)
-
-
-def _features(
-    model: CodecModel, hyper: Symbols, steps: Sequence[int], shape: tuple[int, int]
-) -> Features:
-    with one_thread():
-        return model.hyperprior.features(hyper, steps, shape)
 
 
 def _hyper_levels(model: CodecModel, step: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:

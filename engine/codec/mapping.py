@@ -47,7 +47,9 @@ class SampleMapping:
         return cls("affine", smallest, max(largest - smallest, 1e-30), 0.0, 1.0)
 
     def forward(self, samples: Pixels) -> NDArray[np.float32]:
-        """Samples to the network's range."""
+        """Samples to the network's range; 8-bit ones are moved by 128."""
+        if self == EIGHT_BIT:
+            return np.asarray(samples, np.float32) - np.float32(HALF)
         scaled = (samples.astype(np.float64) - self.offset) / self.scale
         shaped = np.arcsinh(scaled) if self.kind == "asinh" else scaled
         mapped = (shaped - self.low) / self.span * PEAK - HALF

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.codec.context import MIDDLE_LOG_Q, ContextModel, Stage
+from engine.codec.convolving import convolved
 
 STRIDE = 16
 HYPER_STRIDE = 2 * STRIDE
@@ -98,14 +100,17 @@ class DropoutAutoencoder(nn.Module):
 
     def analyse(self, pixels: Tensor) -> Tensor:
         """Turn pixels (B, 1, H, W) into latents (B, C, H/16, W/16)."""
-        hidden = functional.gelu(self.encode_fine(functional.pixel_unshuffle(pixels / 64.0, 4)))
-        hidden = functional.gelu(self.encode_middle(hidden))
-        learnt: Tensor = self.encode_coarse(hidden).float()
+        fine = functional.pixel_unshuffle(pixels / 64.0, 4)
+        hidden = functional.gelu(convolved(self.encode_fine, fine))
+        hidden = functional.gelu(convolved(self.encode_middle, hidden))
+        learnt: Tensor = convolved(self.encode_coarse, hidden).float()
         return self._lapped(pixels) + learnt * LATENT_GAIN
 
     def hyper_latent(self, latents: Tensor) -> Tensor:
         """Summarise latents (B, C, h, w) as the hyper-latent (B, hyper, ceil(h/2), ceil(w/2))."""
-        summary: Tensor = self.hyper_analysis(latents / LATENT_GAIN)
+        near, _, coarse = self.hyper_analysis
+        hidden = functional.relu(convolved(cast(nn.Conv2d, near), latents / LATENT_GAIN))
+        summary: Tensor = coarse(hidden)
         return summary * HYPER_GAIN
 
     def predict(self, hyper: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -128,17 +133,20 @@ class DropoutAutoencoder(nn.Module):
         """
         linear = self._lapped_back(latents)
         step = log_q.clamp(*(math.log(q) for q in TRAINED_Q)) - MIDDLE_LOG_Q
-        hidden = functional.gelu(self.decode_coarse(torch.cat([latents / 40.0, step], 1)))
+        coarse = torch.cat([latents / 40.0, step], 1)
+        hidden = functional.gelu(convolved(self.decode_coarse, coarse))
         hidden = self._drop(hidden, generator)
-        hidden = functional.gelu(functional.pixel_shuffle(self.decode_middle(hidden), 2))
-        hidden = self._drop(hidden, generator)
-        hidden = functional.gelu(functional.pixel_shuffle(self.decode_fine(hidden), 2))
+        hidden = functional.pixel_shuffle(convolved(self.decode_middle, hidden), 2)
+        hidden = self._drop(functional.gelu(hidden), generator)
+        hidden = functional.pixel_shuffle(convolved(self.decode_fine, hidden), 2)
+        hidden = self._drop(functional.gelu(hidden), generator)
         fine_step = step.repeat_interleave(4, 2).repeat_interleave(4, 3)
         seen = functional.pixel_unshuffle(linear / 64.0, 4)
-        hidden = functional.gelu(self.merge(torch.cat([hidden, seen, fine_step], 1)))
+        hidden = functional.gelu(convolved(self.merge, torch.cat([hidden, seen, fine_step], 1)))
         hidden = self._drop(hidden, generator)
-        hidden = hidden + functional.gelu(self.refine(hidden))
-        return linear + functional.pixel_shuffle(self.residual(hidden), 4).float() * 16.0
+        hidden = hidden + functional.gelu(convolved(self.refine, hidden))
+        residual = convolved(self.residual, hidden)
+        return linear + functional.pixel_shuffle(residual, 4).float() * 16.0
 
     def forward(self, pixels: Tensor, log_q: Tensor) -> TrainingPass:
         """Code and decode with differentiable stand-ins for quantisation.

@@ -5,14 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.cards import WEIGHTS
+from engine.cards import WEIGHTS, read_card
 from engine.codec.decoding import Decoded, decode
 from engine.codec.encoding import encode
-from engine.codec.model import CodecModel
+from engine.codec.errormaps import ErrorCalibration, ErrorMap, error_maps
+from engine.codec.model import NAME, CodecModel
 from engine.codec.policy import CodecPolicy
 from engine.codec.rate import RateTarget
-from engine.codec.uncertainty import dropout_deviation, predicted_rmse, rank_correlation
+from engine.codec.uncertainty import (
+    deviation_of,
+    drawn_variances,
+    predicted_rmse,
+    rank_correlation,
+)
 from engine.frame import Frame, Pixels
 from engine.metrics.image import gradient_error, ms_ssim, peak_of, psnr_db, rmse
 from engine.results import CodecResult, CodecTile
@@ -21,7 +28,8 @@ from engine.results import CodecResult, CodecTile
 class CodecPipeline:
     """The learned codec with one policy.
 
-    Raises ModelError when the weights in `folder` are missing or do not fit.
+    The calibration of the error maps is that of the card in `folder`, or the one given beside a
+    `model`. Raises ModelError when the weights in `folder` are missing or do not fit.
     """
 
     name = "codec"
@@ -32,9 +40,14 @@ class CodecPipeline:
         folder: Path = WEIGHTS,
         *,
         model: CodecModel | None = None,
+        calibration: ErrorCalibration | None = None,
     ) -> None:
         self.policy = policy or CodecPolicy()
         self._model = model or CodecModel.load(folder)
+        if model is None and calibration is None:
+            stored = read_card(NAME, folder).calibration
+            calibration = ErrorCalibration.from_dict(stored) if stored else None
+        self.calibration = calibration
         self.model_digest = self._model.digest
 
     def run(self, frame: Frame, rng: np.random.Generator) -> CodecResult:
@@ -46,7 +59,9 @@ class CodecPipeline:
         target = RateTarget(bpp=self.policy.bpp)
         bitstream = encode(frame, target, self._model, tile=self.policy.tile)
         decoded = decode(bitstream, self._model)
-        confidence = dropout_deviation(decoded, self.policy.samples, rng)
+        variances = drawn_variances(decoded, self.policy.samples, rng)
+        confidence = deviation_of(decoded, variances)
+        bound = self._bound(decoded, variances, rng)
         predicted = predicted_rmse(decoded)
         error = _error_map(frame, decoded)
         peak, good = peak_of(frame), ~frame.mask
@@ -69,7 +84,19 @@ class CodecPipeline:
             predicted_spearman=rank_correlation(predicted, error),
             samples=self.policy.samples,
             tiles=_tiles(decoded, error, predicted, confidence),
+            bound_90=None if bound is None else bound.half_width,
+            bound_map="" if bound is None else bound.name,
         )
+
+    def _bound(
+        self, decoded: Decoded, variances: NDArray[np.float64], rng: np.random.Generator
+    ) -> ErrorMap | None:
+        """The calibrated default map, from the dropout passes that were made where they serve."""
+        found = self.calibration
+        if found is None:
+            return None
+        drawn = variances if found.samples == self.policy.samples else None
+        return error_maps(decoded, found, rng, [found.best], drawn)[found.best]
 
 
 def _error_map(frame: Frame, decoded: Decoded) -> Pixels:

@@ -52,13 +52,15 @@ class RateGuess:
         inside = np.clip(place - _LOWEST, 0, _BINS - 1).ravel()
         return cls(np.bincount(inside, minlength=_BINS), curves)
 
-    def through(self, step: int, bits: float, squared_error: float) -> RateGuess:
-        """The same guess, made right at a step at which both are known."""
-        return replace(
-            self,
-            bits_factor=self.bits_factor * bits / max(self.bits(step), 1e-9),
-            error_factor=self.error_factor * squared_error / max(self.squared_error(step), 1e-9),
-        )
+    def through_bits(self, step: int, bits: float) -> RateGuess:
+        """The same guess, made right at a step at which the bits are known."""
+        factor = self.bits_factor * bits / max(self.bits(step), 1e-9)
+        return replace(self, bits_factor=factor)
+
+    def through_error(self, step: int, squared_error: float) -> RateGuess:
+        """The same guess, made right at a step at which the squared error is known."""
+        factor = self.error_factor * squared_error / max(self.squared_error(step), 1e-9)
+        return replace(self, error_factor=factor)
 
     def bits(self, step: int) -> float:
         """Bits of the latents at `step`."""

@@ -67,15 +67,16 @@ def train(
     checkpoint: Path,
     resume: bool = False,
     widths: Widths | None = None,
+    start: DropoutAutoencoder | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Trained:
-    """Train a network on `groups`.
+    """Train a network on `groups`, from the weights of `start` where one is given.
 
     The same plan, groups and torch version give the same weights as long as `minutes` is None;
     `clock` returns seconds and is read for progress and `minutes` alone. The state is written to
     `checkpoint` with every report; `resume` continues from there with the same random numbers.
     """
-    run = _Run(groups, plan, widths)
+    run = _Run(groups, plan, widths, start)
     if resume and checkpoint.is_file():
         run.load(checkpoint)
     started = clock() - run.elapsed_s
@@ -109,11 +110,20 @@ def rate_distortion_loss(coded: TrainingPass, pixels: Tensor, q: Tensor) -> tupl
 class _Run:
     """The state of one training: network, optimiser, random numbers, place in the schedule."""
 
-    def __init__(self, groups: tuple[Group, ...], plan: TrainingPlan, widths: Widths | None):
+    def __init__(
+        self,
+        groups: tuple[Group, ...],
+        plan: TrainingPlan,
+        widths: Widths | None,
+        start: DropoutAutoencoder | None,
+    ) -> None:
         torch.manual_seed(plan.seed)
         self.rng = np.random.default_rng(plan.seed)
         self.groups, self.plan = groups, plan
-        self.network = DropoutAutoencoder(widths).train()
+        self.network = DropoutAutoencoder(widths if start is None else start.widths)
+        if start is not None:
+            self.network.load_state_dict(start.state_dict())
+        self.network.train()
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), fused=True
         )

@@ -27,10 +27,22 @@ def dropout_deviation(decoded: Decoded, samples: int, rng: np.random.Generator) 
     is not sampled. Beyond about 3 bits per pixel, outside the rates trained on, it falls to zero.
     Raises NotApplicable for a file that was not coded by the learned codec.
     """
+    return deviation_of(decoded, drawn_variances(decoded, samples, rng))
+
+
+def drawn_variances(
+    decoded: Decoded, samples: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """`sampled_variances` over dropout that `rng` seeds."""
     if samples < 2:
         raise ValueError(f"a deviation needs at least 2 samples, got {samples}")
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    return _in_samples(decoded, sampled_variances(decoded, samples, generator))
+    return sampled_variances(decoded, samples, generator)
+
+
+def deviation_of(decoded: Decoded, variances: NDArray[np.float64]) -> Pixels:
+    """`dropout_deviation` from variances that were drawn already."""
+    return _in_samples(decoded, variances)
 
 
 def predicted_rmse(decoded: Decoded) -> Pixels:

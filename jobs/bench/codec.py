@@ -22,6 +22,7 @@ from engine.policy import generator_for
 from jobs.bench.codec_classics import BASELINES, PEAK, coded_within
 from jobs.bench.codec_colour import colour_figures
 from jobs.bench.codec_downlink import night_figures, refinement_figures
+from jobs.bench.codec_folds import fold_figures
 from jobs.bench.codec_rates import curve_groups, rate_figures
 from jobs.bench.codec_science import photometry_figures, uncertainty_figures
 from jobs.bench.codec_speed import large_figures, speed_figures
@@ -42,6 +43,8 @@ SECTIONS = (
     "night",
 )
 """In the order of a whole run; large and night take minutes each."""
+LONG_SECTIONS = ("folds",)
+"""Only where they are named: they train networks of their own."""
 
 
 def bench_codec(
@@ -77,6 +80,7 @@ def bench_codec(
         "speed": lambda: {"speed": speed_figures(model)},
         "large": lambda: {"large": large_figures()},
         "night": lambda: {"night": night_figures(model, seed)},
+        "folds": lambda: {"rover_folds": fold_figures(data, seed)},
     }
     figures = _kept(out, model)
     for section in sections:
@@ -148,5 +152,7 @@ def _notes(data: Path | None) -> str:
         "the squared error that refinements take away, after a quarter of their bytes. night: the "
         "anomaly pipeline on decoded frames of a simulated night. uncertainty: maps calibrated on "
         "held-out images that are not measured here. photometry: DAOFIND at 5 sigma on 16-bit "
-        "simulated frames, against the raw frame."
+        "simulated frames, against the raw frame. rover_folds: networks of "
+        "short trainings of their own, each measured on the lossless rover frames that neither it "
+        "nor what it began with had seen."
     )

@@ -34,19 +34,20 @@ def codec(
     out: Out = Path("docs/results/codec.json"),
     seed: Seed = 0,
     sections: Annotated[
-        str, typer.Option(help="Which parts, joined by commas; all where not given.")
+        str, typer.Option(help="Which parts, joined by commas; all but folds where not given.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Rate, quality and uncertainty beside classic codecs on the held-out images."""
     from functools import partial
 
-    from jobs.bench.codec import SECTIONS, bench_codec
+    from jobs.bench.codec import LONG_SECTIONS, SECTIONS, bench_codec
     from jobs.errors import UsageError
 
     chosen = tuple(part for part in sections.split(",") if part) or SECTIONS
-    if unknown := set(chosen) - set(SECTIONS):
-        raise UsageError(f"no section {sorted(unknown)}: choose from {', '.join(SECTIONS)}")
+    known = (*SECTIONS, *LONG_SECTIONS)
+    if unknown := set(chosen) - set(known):
+        raise UsageError(f"no section {sorted(unknown)}: choose from {', '.join(known)}")
     _with_data(partial(bench_codec, sections=chosen), out, seed, as_json)
 
 

@@ -113,8 +113,8 @@ def test_the_hyper_decoder_agrees_with_plain_numpy_bit_for_bit(tiny_model: Codec
     torch.set_num_threads(before)
     reference = in_numpy(tiny_model.network, symbols, step)
     for found in answers:
-        np.testing.assert_array_equal(found.mean[0], reference[0])
-        np.testing.assert_array_equal(found.log_scale[0], reference[1])
+        np.testing.assert_array_equal(found.mean[0].permute(2, 0, 1), reference[0])
+        np.testing.assert_array_equal(found.log_scale[0].permute(2, 0, 1), reference[1])
 
 
 def in_numpy(
@@ -176,10 +176,10 @@ def test_a_hyperprior_of_wild_weights_stays_bounded():
     prior = FixedPointHyperprior(network)
     features = prior.features(np.full((1, 12, 2, 2), 4000), [0], (4, 4))
 
-    def code(stage: Stage, _: object) -> NDArray[np.int64]:
-        return np.full((1, stage.last - stage.first, 4, 4), 500_000)
+    def code(_: Stage, mean: torch.Tensor, __: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(mean, 500_000.0)
 
     with torch.inference_mode():
-        _, (mean, log_scale) = prior.walk(features, [0], code)
-    assert np.isfinite(mean).all()
+        _, mean, log_scale = prior.walk(features, [0], code)
+    assert torch.isfinite(mean).all()
     assert -6 <= log_scale.min() <= log_scale.max() <= 7

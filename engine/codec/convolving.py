@@ -1,0 +1,53 @@
+"""Convolutions of the pixel networks, fast on one thread.
+
+While nothing is trained, 3 x 3 convolutions go through NNPACK, whose minimal filtering (Winograd,
+1980; Lavin and Gray, 2016, "Fast algorithms for convolutional neural networks") takes about a third
+of the time of a direct sum. A 5 x 5 convolution of stride 2 is one of 3 x 3 over the four phases of
+its input. Sums differ from the direct ones by about 1e-5 of their size. Where the processor has no
+NNPACK the layer runs as it is.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LEAST_SIDE = 8
+"""Images with a smaller side go the direct way."""
+
+
+def convolved(layer: nn.Conv2d, images: Tensor) -> Tensor:
+    """What `layer` makes of `images` (B, C, H, W): 3 x 3 of stride 1, or 5 x 5 of stride 2."""
+    if torch.is_grad_enabled() or images.dtype != torch.float32 or not _usable(images):
+        made: Tensor = layer(images)
+        return made
+    if layer.kernel_size == (5, 5):
+        images, weight = functional.pixel_unshuffle(images, 2), phase_weight(layer.weight)
+    else:
+        weight = layer.weight
+    return torch._nnpack_spatial_convolution(images.contiguous(), weight, layer.bias, 1)
+
+
+def phase_weight(weight: Tensor) -> Tensor:
+    """A 5 x 5 kernel of stride 2, (O, C, 5, 5), over the phases of its input, (O, 4 C, 3, 3).
+
+    Row u of the kernel meets row 2 i + u - 2: phase u mod 2 of row i - 1 + u // 2.
+    """
+    outputs, inputs = weight.shape[:2]
+    wide = functional.pad(weight, (0, 1, 0, 1)).reshape(outputs, inputs, 3, 2, 3, 2)
+    phases: Tensor = wide.permute(0, 1, 3, 5, 2, 4)
+    return phases.reshape(outputs, 4 * inputs, 3, 3)
+
+
+def _usable(images: Tensor) -> bool:
+    height, width = images.shape[2:]
+    even = height % 2 == 0 and width % 2 == 0
+    return even and min(height, width) >= LEAST_SIDE and _has_nnpack()
+
+
+@cache
+def _has_nnpack() -> bool:
+    return hasattr(torch, "_nnpack_spatial_convolution") and torch._nnpack_available()
