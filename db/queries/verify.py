@@ -206,7 +206,7 @@ def shown(store: Reads, detection_ids: Sequence[str]) -> list[Row]:
     rows = store.rows(
         """
         SELECT d.*, o.source, o.object_id, o.mjd, o.band, f.height, f.width, f.planes, f.unit,
-               f.pixels_file, f.preview_file, r.model_digest, r.finished_at, m.name AS model,
+               o.part, f.pixels_file, f.preview_file, r.model_digest, r.finished_at, m.name AS model,
                e.heat_map_file, e.artefact_probability, c.reconstruction_file,
                c.predicted_file, y.run_id AS rays_run, y.cleaned_file, y.cleaned_values_file,
                y.probability_array, y.threshold AS rays_threshold

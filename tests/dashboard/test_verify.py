@@ -1,123 +1,172 @@
-"""Verify: each press of a key is one row in the store, and undo takes it back."""
+"""Verify: what a browser says is written once, in order, and by who is signed in."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.verification.actions import ACTIONS
+from dashboard.verification.cutouts import Look, Window
+from dashboard.verification.outbox import Event, Outcome, carry_out
+from db.labels import KINDS
 from db.queries import verify
 from tests.dashboard.conftest import Open
 from tests.dashboard.fakes import FakeOwner
 
 
-def begin(open_page: Open, who: str = "ann") -> AppTest:
-    app = open_page("verify")
-    app.text_input(key="labeller_name").set_value(who)
-    next(button for button in app.button if button.label == "Begin").click().run()
-    assert not app.exception
-    return app
+def event(number: int, detection_id: str, kind: str = "boring", **more: Any) -> Event:
+    return {"id": f"e{number}", "type": "say", "detection_id": detection_id, "kind": kind, **more}
 
 
-def press(app: AppTest, key: str) -> None:
-    app.button(key=key).click().run()
-    assert not app.exception
-    assert not app.error, [error.value for error in app.error]
+def tell(owner: FakeOwner, outcome: Outcome, *events: Event, who: str = "ann") -> Outcome:
+    carry_out(owner.labelling, events, labeller=who, holder="browser", outcome=outcome)
+    return outcome
 
 
 def log(owner: FakeOwner) -> list[dict[str, Any]]:
     return owner.store.rows("SELECT * FROM labels ORDER BY labelled_at")
 
 
-def on_screen(app: AppTest) -> str:
-    return str(app.session_state["verify_shown"]["detection_id"])
+def some(owner: FakeOwner, count: int) -> list[str]:
+    return [d["detection_id"] for d in verify.queue(owner.store, "ann", "random", count)]
+
+
+def test_keys_are_one_each_and_every_kind_has_one() -> None:
+    keys = [action.key for action in ACTIONS]
+    assert len(set(keys)) == len(keys)
+    assert [action.name for action in ACTIONS if action.group == "kind"] == list(KINDS)
+
+
+def test_what_is_sent_again_is_written_once(filled_owner: FakeOwner) -> None:
+    a, b, c = some(filled_owner, 3)
+    first = event(1, a, "astrophysical", grade=4, comment="ring", seconds=1.5, blind=True)
+    outbox = [first, event(2, b)]
+    outcome = tell(filled_owner, Outcome(), *outbox)
+    tell(filled_owner, outcome, *outbox, event(3, c, "unsure"))
+    # Another session of the same browser, after a reload, sends what it does not know was written.
+    tell(filled_owner, Outcome(), *outbox)
+    rows = log(filled_owner)
+    assert [(row["label_id"], row["label"]) for row in rows] == [
+        ("e1", "accept"), ("e2", "reject"), ("e3", "unsure"),
+    ]  # fmt: skip
+    assert (rows[0]["kind"], rows[0]["grade"], rows[0]["comment"]) == ("astrophysical", 4, "ring")
+    assert (rows[0]["seconds"], rows[0]["blind"], rows[0]["labeller"]) == (1.5, True, "ann")
+    assert outcome.acked == ["e1", "e2", "e3"]
+
+
+def test_one_wrong_event_keeps_none_of_the_others(filled_owner: FakeOwner) -> None:
+    a, b = some(filled_owner, 2)
+    outcome = tell(filled_owner, Outcome(), event(1, a), event(2, "gone"), event(3, b))
+    assert outcome.acked == ["e1", "e3"]
+    assert [each["id"] for each in outcome.refused] == ["e2"]
+    assert "'gone': unknown" in outcome.refused[0]["message"]
+    assert len(log(filled_owner)) == 2
+
+
+def test_undo_goes_back_as_far_as_one_likes(filled_owner: FakeOwner) -> None:
+    a, b = some(filled_owner, 2)
+    outcome = tell(filled_owner, Outcome(), event(1, a), event(2, b))
+    tell(filled_owner, outcome, {"id": "u1", "type": "undo", "undoes": "e2"})
+    assert outcome.brought == []
+    # A browser that knows nothing of the label before asks for the latest one that holds.
+    earlier = {"id": "u2", "type": "undo", "undoes": None}
+    tell(filled_owner, outcome, earlier)
+    tell(filled_owner, outcome, earlier)
+    assert outcome.brought == [("u2", a)]
+    assert [row["label"] for row in log(filled_owner)] == ["reject", "reject", "undo", "undo"]
+    tell(filled_owner, outcome, {"id": "u3", "type": "undo", "undoes": None})
+    assert outcome.nothing_to_undo
+    assert filled_owner.store.rows("SELECT * FROM current_labels") == []
+
+
+def test_nobody_undoes_the_label_of_another(filled_owner: FakeOwner) -> None:
+    (a,) = some(filled_owner, 1)
+    tell(filled_owner, Outcome(), event(1, a))
+    undo = {"id": "u1", "type": "undo", "undoes": "e1"}
+    outcome = tell(filled_owner, Outcome(), undo, who="bob")
+    assert "bob's own latest label" in outcome.refused[0]["message"]
+
+
+def test_skipping_puts_off_and_can_be_taken_back(filled_owner: FakeOwner) -> None:
+    first = filled_owner.labelling.hand_out("ann", "browser", "most_anomalous", 1).detection_ids[0]
+    skip = {"id": "s1", "type": "skip", "detection_id": first}
+    outcome = tell(filled_owner, Outcome(), skip)
+    handed = filled_owner.labelling.hand_out("ann", "browser", "most_anomalous", 1)
+    assert handed.detection_ids != (first,)
+    assert filled_owner.labelling.hand_out("ann", "x", "skipped", 9).detection_ids == (first,)
+    tell(filled_owner, outcome, {"id": "s2", "type": "unskip", "detection_id": first})
+    assert filled_owner.labelling.hand_out("ann", "y", "skipped", 9).detection_ids == ()
+
+
+def test_the_labeller_is_who_is_signed_in_whatever_a_browser_says(filled_owner: FakeOwner) -> None:
+    (a,) = some(filled_owner, 1)
+    tell(filled_owner, Outcome(), event(1, a, labeller="eve"))
+    assert log(filled_owner)[0]["labeller"] == "ann"
+
+
+def test_an_event_of_no_kind_is_refused(filled_owner: FakeOwner) -> None:
+    outcome = tell(filled_owner, Outcome(), {"id": "x", "type": "dance"})
+    assert "expected an event of the desk, got 'dance'" in outcome.refused[0]["message"]
+
+
+def test_a_window_is_cut_where_the_frame_ends() -> None:
+    found = {"kind": "source", "x": 0.0, "y": 9.0, "size_px": 16, "height": 10, "width": 10}
+    window = Window.around(found)
+    assert (window.left, window.top, window.side) == (-16, -6, 32)
+    cut = window.of(np.ones((10, 10), dtype=np.float32))
+    assert cut.shape == (32, 32)
+    assert np.isfinite(cut).sum() == 100
+    assert np.isfinite(cut[6:16, 16:26]).all()
+
+
+def test_a_look_that_is_not_known_is_the_default() -> None:
+    assert Look.of({"stretch": "<b>", "palette": 3, "inverted": 0}) == Look()
+    assert Look.of({"stretch": "log", "palette": "viridis", "inverted": True}).name == (
+        "log/viridis/inverted"
+    )
+
+
+def begin(open_page: Open, who: str, **query: str) -> AppTest:
+    app = open_page("verify", **query)
+    app.text_input(key="labeller_name").set_value(who)
+    next(button for button in app.button if button.label == "Begin").click().run()
+    assert not app.exception, [error.value for error in app.exception]
+    return app
 
 
 def test_nobody_labels_without_a_name(filled_owner: FakeOwner, open_page: Open) -> None:
     app = open_page("verify")
-    assert not [button for button in app.button if button.label == "Accept"]
     app.text_input(key="labeller_name").set_value("   ")
     next(button for button in app.button if button.label == "Begin").click().run()
-    assert not [button for button in app.button if button.label == "Accept"]
-    assert log(filled_owner) == []
+    assert [field.label for field in app.text_input] == ["Your name"]
+    assert filled_owner.store.rows("SELECT * FROM handouts") == []
 
 
-def test_a_label_is_written_for_what_was_on_screen_and_the_next_one_comes(
-    filled_owner: FakeOwner, open_page: Open
-) -> None:
-    expected = [
-        d["detection_id"] for d in verify.queue(filled_owner.store, "ann", "most_anomalous")
-    ]
-    app = begin(open_page)
-    assert on_screen(app) == expected[0]
-    press(app, "accept")
-    assert on_screen(app) == expected[1]
-    press(app, "reject")
-    press(app, "unsure")
-    rows = log(filled_owner)
-    assert [(row["detection_id"], row["label"]) for row in rows] == list(
-        zip(expected, ("accept", "reject", "unsure"), strict=False)
+def test_a_link_opens_its_queue_and_hands_it_out(filled_owner: FakeOwner, open_page: Open) -> None:
+    app = begin(open_page, "ann", queue="near_misses")
+    assert app.selectbox(key="queue").value == "near_misses"
+    handed = filled_owner.store.rows(
+        "SELECT d.verdict, h.labeller FROM handouts h JOIN detections d USING (detection_id)"
     )
-    assert {row["labeller"] for row in rows} == {"ann"}
-    assert all(row["seconds"] >= 0 for row in rows)
-    assert any("has labelled **3**: 1 accept, 1 reject, 1 unsure" in m.value for m in app.markdown)
+    assert {tuple(row.values()) for row in handed} == {("near_miss", "ann")}
+    left = filled_owner.store.rows("SELECT * FROM detections WHERE verdict = 'near_miss'")
+    assert len(handed) == len(left)
 
 
-def test_undo_goes_back_as_far_as_one_likes(filled_owner: FakeOwner, open_page: Open) -> None:
-    app = begin(open_page)
-    first = on_screen(app)
-    press(app, "accept")
-    second = on_screen(app)
-    press(app, "reject")
-    press(app, "undo")
-    assert on_screen(app) == second
-    press(app, "undo")
-    assert on_screen(app) == first
-    assert [row["label"] for row in log(filled_owner)] == ["accept", "reject", "undo", "undo"]
-    assert filled_owner.store.rows("SELECT * FROM current_labels") == []
-    assert app.button(key="undo").disabled
-
-
-def test_what_was_undone_can_be_labelled_again(filled_owner: FakeOwner, open_page: Open) -> None:
-    app = begin(open_page)
-    first = on_screen(app)
-    press(app, "accept")
-    press(app, "undo")
-    press(app, "reject")
-    current = filled_owner.store.rows("SELECT detection_id, label FROM current_labels")
-    assert current == [{"detection_id": first, "label": "reject"}]
-
-
-@pytest.mark.parametrize(("queue", "verdict"), [("near_misses", "near_miss"), ("uncertain",) * 2])
-def test_a_queue_shows_only_its_verdict(
-    filled_owner: FakeOwner, open_page: Open, queue: str, verdict: str
-) -> None:
-    app = begin(open_page)
-    app.segmented_control(key="queue").set_value(queue).run()
-    found = filled_owner.store.rows(
-        "SELECT verdict FROM detections WHERE detection_id = $1", [on_screen(app)]
-    )
-    assert found == [{"verdict": verdict}]
-
-
-def test_the_end_of_a_queue_says_so_and_undo_still_works(
-    filled_owner: FakeOwner, open_page: Open
-) -> None:
-    app = begin(open_page)
-    app.segmented_control(key="queue").set_value("near_misses").run()
-    left = verify.queue_lengths(filled_owner.store, "ann")["near_misses"]
-    for _ in range(left):
-        press(app, "reject")
-    assert any("Nothing is left" in message.value for message in app.success)
-    press(app, "undo")
-    assert verify.queue_lengths(filled_owner.store, "ann")["near_misses"] == 1
-
-
-def test_another_labeller_starts_afresh(filled_owner: FakeOwner, open_page: Open) -> None:
-    app = begin(open_page)
-    press(app, "accept")
-    next(button for button in app.button if button.label == "Not me").click().run()
-    app.text_input(key="labeller_name").set_value("bob")
-    next(button for button in app.button if button.label == "Begin").click().run()
-    assert any("**bob** has labelled **0**" in m.value for m in app.markdown)
+@pytest.mark.parametrize("view", ["history", "people", "ranking"])
+def test_every_view_opens_by_its_link(filled_owner: FakeOwner, open_page: Open, view: str) -> None:
+    a, b = some(filled_owner, 2)
+    tell(filled_owner, Outcome(), event(1, a), event(2, b, "astrophysical"))
+    tell(filled_owner, Outcome(), {**event(3, a, "astrophysical")}, who="bob")
+    filled_owner.labelling.ranker.rank("test")
+    app = begin(open_page, "ann", view=view)
+    shown = " ".join(m.value for m in [*app.markdown, *app.caption, *app.metric])
+    expected = {
+        "history": "Your 2 newest labels that hold",
+        "people": "**1** disputed",
+        "ranking": "exploit (most interesting)",
+    }
+    assert expected[view] in shown
