@@ -32,6 +32,12 @@ def verdict_scale() -> Any:
     return alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
 
 
+def verdict_legend(orient: str, **more: Any) -> Any:
+    """The legend of that scale, in words."""
+    words = "replace(datum.label, '_', ' ')"
+    return alt.Legend(orient=orient, title=None, labelExpr=words, **more)
+
+
 def show(chart: Any, reading: str, width: Literal["stretch", "content"] = "stretch") -> None:
     """Show a chart with its one-line reading below it."""
     st.altair_chart(chart, width=width, alt=reading)
@@ -94,7 +100,12 @@ def verdicts(rows: Rows) -> Any:
         .mark_bar()
         .encode(
             x=alt.X("n:Q", title="detections"),
-            y=alt.Y("verdict:N", title=None, sort="-x", axis=alt.Axis(labelOverlap=False)),
+            y=alt.Y(
+                "verdict:N",
+                title=None,
+                sort="-x",
+                axis=alt.Axis(labelOverlap=False, labelExpr="replace(datum.label, '_', ' ')"),
+            ),
             color=alt.Color("verdict:N", scale=verdict_scale(), legend=None),
             tooltip=["verdict", "n"],
         )
@@ -164,8 +175,7 @@ def time_line(found: Rows, cycles: Rows) -> Any:
                 axis=alt.Axis(tickCount=8, labelOverlap=True),
             ),
             y=alt.Y("n:Q", title="detections"),
-            color=alt.Color("verdict:N", title=None, scale=verdict_scale(),
-                            legend=alt.Legend(orient="right")),
+            color=alt.Color("verdict:N", scale=verdict_scale(), legend=verdict_legend("right")),
             tooltip=["verdict", "n", alt.Tooltip("found_at:T", format="%Y-%m-%d %H:%M")],
         )
     )  # fmt: skip

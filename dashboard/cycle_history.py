@@ -107,10 +107,13 @@ def show_yields() -> None:
     if not rows:
         nothing("No source brought a frame yet.")
         return
-    st.markdown(
-        f"**Yield** over {count(sum(row['frames'] for row in rows))} stored frames: "
+    judged = any(row["verified_share"] is not None for row in rows)
+    best = (
         f"{literal(rows[0]['source'])} brings most verified candidates a frame."
+        if judged
+        else "nobody has judged a candidate yet, so what they are worth is open."
     )
+    st.markdown(f"**Yield** over {count(sum(row['frames'] for row in rows))} stored frames: {best}")
     table(
         rows,
         {

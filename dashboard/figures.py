@@ -30,6 +30,11 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}"
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: one of it, or many."""
+    return f"{count(n)} {one if n == 1 else many or f'{one}s'}"
+
+
 def number(value: float | None, unit: str = "", digits: int = 3) -> str:
     """Write a measured value with so many significant digits and its unit."""
     if value is None:

@@ -80,10 +80,18 @@ def since_when(visit: Visit, cycle: Row | None) -> datetime | None:
         # Whole minutes, so that the answer can be remembered.
         now = datetime.now(UTC).replace(second=0, microsecond=0)
         moment = now - (SPANS[chosen] or timedelta())
-    if chosen == HERE and moment is None:
-        st.caption("This is your first visit here, so everything counts as new.")
+    if moment is not None:
+        said = f"That was {age(moment)}, {moment:%Y-%m-%d %H:%M} UTC."
+    elif chosen == HERE:
+        said = "This is your first visit here, so everything counts as new."
     else:
-        st.caption(f"Since {age(moment)}, {moment:%Y-%m-%d %H:%M} UTC." if moment else "Ever.")
+        said = "There was no cycle yet, so everything counts as new."
+    if cycle:
+        said += (
+            f" Last cycle: {literal(cycle['source'])}, {cycle['state']}, "
+            f"started {age(cycle['started_at'])}."
+        )
+    st.caption(said)
     return moment
 
 
@@ -122,8 +130,8 @@ def show_needed() -> None:
         one, many, link = NEEDED[row["kind"]]
         _number(row["n"], one, many, f"oldest {age(row['oldest_at'])}", link)
     if open_ones:
-        _number(open_ones, "object to ask the catalogues about again",
-                "objects to ask the catalogues about again", "", (CROSSMATCH, {}))  # fmt: skip
+        _number(open_ones, "open catalogue question", "open catalogue questions", "",
+                (CROSSMATCH, {}))  # fmt: skip
     if rows and rows[0]["kind"] in ("candidate", "near_miss", "uncertain"):
         st.page_link(VERIFY, label="**Verify them now**", icon=":material/fact_check:")
 
@@ -187,7 +195,7 @@ def _number(n: int, one: str, many: str, how_old: str, link: Link) -> None:
 def _line(words: str, how_old: str, link: Link) -> None:
     page, query = link
     st.page_link(
-        page, label=f"{words} :gray[{how_old}]" if how_old else words, query_params=query or None
+        page, label=f"{words} :gray[· {how_old}]" if how_old else words, query_params=query or None
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.access import ask, owner
-from dashboard.figures import age, count, literal
+from dashboard.figures import age, count, counted, literal
 from dashboard.states import DEMO, nothing
 from db.queries import jobs
 from jobs.choosing import THOMPSON
@@ -44,7 +44,7 @@ def _line(row: Row, turn: Any, attempt: Try) -> None:
     text.markdown(
         f"**{literal(row['source'])}** {literal(rhythm_text(row))}{_choices(row)}; {following}; "
         f"last started {age(row['last_started_at'])} ({row['last_state'] or 'never ran'}), "
-        f"{count(row['cycles'])} cycles"
+        f"{counted(row['cycles'], 'cycle')}"
     )
     run_now.button(
         "Run now", key=f"run_{schedule_id}", on_click=_run_now, args=(schedule_id, attempt)

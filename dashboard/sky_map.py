@@ -15,11 +15,12 @@ import pandas as pd
 from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
-from dashboard.charts import CIVIDIS, GREY, ORANGE, verdict_scale
+from dashboard.charts import CIVIDIS, GREY, ORANGE, verdict_legend, verdict_scale
 from dashboard.figures import name_of
 
 Rows = Sequence[Mapping[str, Any]]
-WIDTH, HEIGHT = 640, 330
+# The plane is 357 by 172 units wide: with this height areas stay true below a title.
+WIDTH, HEIGHT = 640, 342
 FIELD_WIDTH = 400
 CENTRE_RA_DEG = 180.0
 EDGE_DEG = 179.99
@@ -46,7 +47,7 @@ def mollweide(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
 
 def sky_chart(cells: Rows, best: Rows) -> Any:
     """Chart how many detections each cell of the sky holds, the best candidates on top."""
-    layers = [_lines(), _labels(), _cells(cells)]
+    layers = [_lines(), *_labels(), _cells(cells)]
     if best:
         layers.append(_candidates(best))
     return (
@@ -89,8 +90,7 @@ def field_chart(rows: Rows, key: str) -> Any:
                 axis=alt.Axis(tickCount=5),
             ),
             color=alt.Color(
-                "verdict:N", scale=verdict_scale(), legend=alt.Legend(orient="bottom", title=None,
-                                                                      columns=3),
+                "verdict:N", scale=verdict_scale(), legend=verdict_legend("bottom", columns=3),
             ),
             tooltip=["object", "verdict", alt.Tooltip("p_value", format=".3g"),
                      alt.Tooltip("ra", format=".5f"), alt.Tooltip("dec", format=".5f")],
@@ -106,7 +106,7 @@ def _plane(ra: ArrayLike, dec: ArrayLike, /, **more: Any) -> pd.DataFrame:
 
 
 def _x() -> Any:
-    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-172, 172], nice=False))
+    return alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-185, 172], nice=False))
 
 
 def _y() -> Any:
@@ -142,18 +142,19 @@ def _lines() -> Any:
     )
 
 
-def _labels() -> Any:
+def _labels() -> tuple[Any, Any]:
     ra = [value for value in MERIDIANS if value != 0]
     across = _plane(ra, 0.0, text=[f"{value}°" for value in ra])
     up = _plane(
         CENTRE_RA_DEG + EDGE_DEG, list(PARALLELS), text=[f"{value:+d}°" for value in PARALLELS]
     )
-    up["x"] -= 9
+    shared = {"color": GREY, "fontSize": 11}
     return (
-        alt.Chart(pd.concat([across, up]))
-        .mark_text(color=GREY, fontSize=11, dy=9)
-        .encode(x=_x(), y=_y(), text="text:N")
-    )
+        alt.Chart(across).mark_text(dy=9, **shared).encode(x=_x(), y=_y(), text="text:N"),
+        alt.Chart(up).mark_text(dx=-6, align="right", **shared).encode(
+            x=_x(), y=_y(), text="text:N"
+        ),
+    )  # fmt: skip
 
 
 def _cells(cells: Rows) -> Any:
@@ -175,8 +176,9 @@ def _cells(cells: Rows) -> Any:
                 "detections:Q",
                 title="detections a cell",
                 scale=alt.Scale(type="log", range=CIVIDIS, domainMin=1),
-                legend=alt.Legend(orient="bottom", direction="horizontal", gradientLength=180,
-                                  tickCount=3, format="~s"),
+                # In the corner beside the ellipse, so that the legend takes no height from the map.
+                legend=alt.Legend(orient="none", legendX=0, legendY=258, direction="horizontal",
+                                  gradientLength=110, tickCount=3, format="~s"),
             ),
             tooltip=["detections", "candidates", alt.Tooltip("ra", title="RA (°)", format=".1f"),
                      alt.Tooltip("dec", title="Dec (°)", format="+.1f")],

@@ -24,6 +24,7 @@ def table(
         column_config=dict(columns),
         key=key,
         alt=alt,
+        placeholder="–",
         height="auto" if len(rows) <= TALLEST else 35 * (TALLEST + 1),
     )
 

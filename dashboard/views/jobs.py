@@ -26,7 +26,7 @@ from jobs.errors import JobError
 Row = dict[str, Any]
 BEAT_S, LOOK_S = 5, 4
 SILENT = timedelta(seconds=60)
-NOW_HEIGHT = 260
+NOW_HEIGHT = 250
 
 
 def show() -> None:
@@ -49,7 +49,10 @@ def show() -> None:
         if tab.open:
             with tab:
                 # What people type into is never drawn anew by itself; what they read is.
-                part() if name == "Schedules" else st.fragment(part, run_every=LOOK_S)()
+                if name == "Schedules":
+                    part()
+                else:
+                    st.fragment(part, run_every=LOOK_S)()
 
 
 def _pulse() -> None:
@@ -100,16 +103,16 @@ def _new_scan() -> None:
             "`sdss`, `galaxyzoo`, `ztf`, `apod`, `tess:ra=..,dec=..` and `skyview:...` "
             "(`skysieve scan --source help` tells their options).",
         )
-        left, middle, right = st.columns(3, vertical_alignment="bottom")
+        left, middle = st.columns(2, vertical_alignment="bottom")
         limit = left.number_input("At most, items", 1, 100_000, 20, key="scan_limit")
         every = middle.number_input(
             "Repeat every, minutes", 0, 10_080, 0, key="scan_every",
             help="0 scans once; more rhythms are under Schedules.",
         )  # fmt: skip
-        aggressive = right.checkbox(
-            "More candidates",
+        aggressive = st.checkbox(
+            "More candidates, at a higher stated false-positive rate",
             key="scan_aggressive",
-            help="Another stated false-positive rate, set in the settings.",
+            help="`aggressive_rate` instead of `false_positive_rate` of the settings.",
         )
         sent = st.form_submit_button("Start", type="primary")
     if not sent:

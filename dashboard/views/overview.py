@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import charts, news, pictures
 from dashboard.access import ask, owner
-from dashboard.figures import age, count, literal, made_by, name_of, number
+from dashboard.figures import age, count, counted, literal, made_by, name_of, number
 from dashboard.progress import follow
 from dashboard.sky_map import HEIGHT, field_chart, sky_chart
 from dashboard.states import empty, failure, loading, nothing
@@ -36,19 +36,19 @@ def show() -> None:
         _upload()
         return
     cycle = ask(overview.last_cycle)
-    _totals(counts, cycle)
+    _totals(counts)
     if visit.person:
         st.markdown(f"Good to see you, **{literal(visit.person)}**.")
     since = news.since_when(visit, cycle)
-    parts = st.grid(4, min_column_width=230, gap="medium")
-    with parts.cell():
-        news.show_new(since)
-    with parts.cell():
-        news.show_needed()
-    with parts.cell():
-        news.show_broken()
-    with parts.cell():
-        news.show_changed(since)
+    parts = st.grid(4, min_column_width=262, gap="medium")
+    for part in (
+        lambda: news.show_new(since),
+        news.show_needed,
+        news.show_broken,
+        lambda: news.show_changed(since),
+    ):
+        with parts.cell(), st.container(gap="xxsmall"):
+            part()
     _best_candidates()
     _sky()
     _pipelines()
@@ -68,14 +68,15 @@ def _first_steps() -> None:
     st.page_link("views/jobs.py", label="Scan images of my own", icon=":material/schedule:")
 
 
-def _totals(counts: dict[str, Any], cycle: dict[str, Any] | None) -> None:
+def _totals(counts: dict[str, Any]) -> None:
     cards = st.grid(4, min_column_width=180)
-    state = f"cycle {cycle['state']} {age(cycle['started_at'])}" if cycle else "no cycle yet"
-    _card(cards, "Frames", counts["frames"], f"newest {age(counts['newest_frame_at'])}; {state}")
+    _card(cards, "Frames", counts["frames"], f"newest {age(counts['newest_frame_at'])}")
     _card(cards, "Runs", counts["runs"], f"newest {age(counts['newest_run_at'])}",
           "Current runs: the latest of each pipeline on each frame.")  # fmt: skip
     _card(cards, "Detections", counts["detections"], f"{count(counts['candidates'])} candidates")
-    _card(cards, "Labelled by people", counts["labelled"], f"last {age(counts['newest_label_at'])}")
+    labelled_at = counts["newest_label_at"]
+    _card(cards, "Labelled by people", counts["labelled"],
+          f"last {age(labelled_at)}" if labelled_at else "nobody labelled yet")  # fmt: skip
 
 
 def _card(cards: Any, label: str, n: int, below: str, help_text: str | None = None) -> None:
@@ -128,7 +129,7 @@ def _whole_sky(cells: list[dict[str, Any]]) -> None:
     placed = sum(row["n"] for row in cells)
     charts.show(
         sky_chart(cells, ask(sky.best_placed)),
-        f"{count(placed)} detections in {count(len(cells))} cells of 4°, brighter is more; "
+        f"{counted(placed, 'detection')} in {counted(len(cells), 'cell')} of 4°, brighter is more; "
         "diamonds are the best candidates. Mollweide, RA and Dec in degrees, east left.",
         width="content",
     )
@@ -149,7 +150,7 @@ def _field(fullest: dict[str, Any]) -> None:
             query_params={"detection": chosen[0]},
         )
     else:
-        st.caption(f"{count(len(rows))} detections about {fullest['ra_deg']:.0f}°, "
+        st.caption(f"{counted(len(rows), 'detection')} about {fullest['ra_deg']:.0f}°, "
                    f"{fullest['dec_deg']:+.0f}°. Click a point to open it.")  # fmt: skip
 
 

@@ -57,8 +57,8 @@ def test_the_map_draws_a_mark_for_each_cell_and_candidate() -> None:
     spec = sky_chart(cells, best).to_dict()
     rows = {len(found) for found in spec["datasets"].values()}
     assert {2, 1} <= rows
-    assert len(spec["layer"]) == 4
-    assert len(sky_chart(cells, []).to_dict()["layer"]) == 3
+    assert len(spec["layer"]) == 5
+    assert len(sky_chart(cells, []).to_dict()["layer"]) == 4
 
 
 def test_the_field_is_drawn_with_east_to_the_left() -> None:
