@@ -9,7 +9,8 @@ import streamlit as st
 from dashboard import pictures
 from dashboard.access import ask
 from dashboard.figures import UNKNOWN, count, literal, name_of, number
-from dashboard.tables import measured, table
+from dashboard.states import nothing
+from dashboard.tables import measured, moment, table
 from db.queries import evidence
 
 Row = dict[str, Any]
@@ -153,17 +154,44 @@ def show_duplicates(detection_id: str) -> None:
             )
 
 
-def show_claims() -> None:
-    """Show each source's night list and whether its calibration still holds."""
+def show_expired() -> None:
+    """Say of which sources the calibration no longer holds."""
     for row in ask(evidence.drift):
         if row["expired"]:
             st.warning(
                 f"Calibration expired for {literal(row['source'])}: {literal(row['reason'])}"
             )
-    for night in ask(evidence.latest_lists):
+
+
+def show_nights() -> None:
+    """Show what each source's night list may claim, and how often policies really erred."""
+    nights = ask(evidence.latest_lists)
+    for night in nights:
         title = f"{night['source']}: {night['message']}"
-        with st.expander(literal(title), icon=":material/fact_check:"):
+        with st.expander(literal(title), icon=":material/fact_check:", expanded=len(nights) == 1):
             _claims(night)
+    if not nights:
+        nothing("No cycle has ended with a list yet.")
+    _realised()
+
+
+def _realised() -> None:
+    """The realised false-positive rates that simulated nights gave, per policy."""
+    rows = ask(evidence.realised_rates)
+    if not rows:
+        return
+    st.markdown("**Realised false-positive rates** (simulated nights, whose truth is known)")
+    table(
+        rows,
+        {
+            "source": "source",
+            "policy": "policy",
+            "message": "what was realised",
+            "happened_at": moment("measured"),
+        },
+        key="realised",
+        alt="How often each policy called a normal a candidate on simulated nights",
+    )
 
 
 def _claims(night: Row) -> None:

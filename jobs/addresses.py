@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from urllib.parse import quote, unquote
 
-from db.queries.wanted import Box, Range, Wanted
+from db.errors import StoreError
+from db.queries.wanted import Box, Range, Wanted, value_of
 from jobs.errors import UsageError
 
 FACETS = {
@@ -83,6 +84,10 @@ def day_of(name: str, text: str | None) -> date | None:
 
 def range_of(measure: str, text: str) -> Range:
     """An interval such as 0..0.01, 5.. or ..5. Raises UsageError for anything else."""
+    try:
+        value_of(measure)
+    except StoreError as error:
+        raise UsageError(str(error)) from error
     low, dots, high = text.partition("..")
     try:
         if not dots:

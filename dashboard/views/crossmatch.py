@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import sky_links
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal
+from dashboard.paging import Pager
 from dashboard.progress import follow
 from dashboard.states import empty, failure
 from dashboard.tables import TALLEST, measured, table
@@ -122,14 +123,15 @@ def _services(services: list[Row]) -> None:
 def _objects(summary: Row) -> None:
     st.subheader("Objects")
     filters = _facets()
-    page = ask(catalogues.page_of_objects, limit=PER_PAGE, cursor=_cursor(filters), **filters)
+    pager = Pager("objects", filters, PER_PAGE)
+    page = ask(catalogues.page_of_objects, limit=PER_PAGE, cursor=pager.cursor, **filters)
     if not page.rows:
         st.info("No object with a place on the sky fits these filters. Take one away.")
         _actions([], summary, filters)
         return
     selected = _table(page.rows)
     _actions(selected, summary, filters)
-    _turn(page.next)
+    pager.turn(page.next, "most anomalous first")
 
 
 def _facets() -> dict[str, str | None]:
@@ -260,41 +262,6 @@ def _ask(key: str, payload: Mapping[str, Any]) -> None:
 def _say_error() -> None:
     if "crossmatch_error" in st.session_state:
         failure(st.session_state.pop("crossmatch_error"))
-
-
-def _cursor(filters: dict[str, str | None]) -> str | None:
-    """Return where the page on screen begins; other filters begin again at the top."""
-    if st.session_state.get("objects_filters") != filters:
-        st.session_state["objects_filters"] = filters
-        st.session_state["objects_cursors"] = []
-    cursors: list[str] = st.session_state["objects_cursors"]
-    return cursors[-1] if cursors else None
-
-
-def _turn(next_cursor: str | None) -> None:
-    cursors: list[str] = st.session_state["objects_cursors"]
-    if not cursors and next_cursor is None:
-        return
-    back, where, on = st.columns([1, 3, 1])
-    back.button(
-        "Previous", disabled=not cursors, on_click=_previous, icon=":material/chevron_left:"
-    )
-    where.caption(f"From number {len(cursors) * PER_PAGE + 1} on, most anomalous first.")
-    on.button(
-        "Next",
-        disabled=next_cursor is None,
-        on_click=_next,
-        args=(next_cursor,),
-        icon=":material/chevron_right:",
-    )
-
-
-def _previous() -> None:
-    st.session_state["objects_cursors"].pop()
-
-
-def _next(cursor: str) -> None:
-    st.session_state["objects_cursors"].append(cursor)
 
 
 show()

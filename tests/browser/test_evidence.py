@@ -95,7 +95,8 @@ def test_the_list_says_what_cannot_be_claimed_and_that_the_calibration_expired(
     page.goto(f"{judged.address}/anomalies")
     settle(page, "Anomalies")
     expect(page.get_by_text("Calibration expired for sim:night")).to_be_visible()
-    page.get_by_text(MESSAGE).click()
+    page.get_by_role("radio", name="Night lists").click()
+    expect(page.get_by_text(MESSAGE)).to_be_visible()
     expect(page.get_by_text("over 5 detections; smallest p 0.03")).to_be_visible()
     apart = judged.number("SELECT count(*) FROM detections WHERE verdict = 'artefact'")
     assert apart > 0

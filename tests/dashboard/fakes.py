@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from db import labels, learning, mask_edits, schedules
+from db import clusters, labels, learning, mask_edits, saved_views, schedules
 from db import requests as queue
 from db.store import Store
 from jobs.errors import UsageError
@@ -168,6 +168,23 @@ class FakeOwner:
         (row,) = [r for r in self.schedules() if r["schedule_id"] == schedule_id]
         payload = {"source": row["source"], "limit": row["frame_limit"]}
         self.enqueue("scan", payload, request_id=request_id, asked_by="schedule")
+
+    def name_cluster(self, cluster_key: str, name: str, named_by: str, *, naming_id: str) -> None:
+        clusters.name_cluster(
+            self.store, naming_id=naming_id, cluster_key=cluster_key, name=name,
+            named_by=named_by, now=now(),
+        )  # fmt: skip
+
+    def save_view(self, page: str, name: str, query: str, saved_by: str, *, saving_id: str) -> None:
+        saved_views.save_view(
+            self.store, saving_id=saving_id, page=page, name=name, query=query,
+            saved_by=saved_by, now=now(),
+        )  # fmt: skip
+
+    def remove_view(self, page: str, name: str, removed_by: str, *, saving_id: str) -> None:
+        saved_views.remove_view(
+            self.store, saving_id=saving_id, page=page, name=name, removed_by=removed_by, now=now()
+        )
 
     def store_upload(self, name: str, content: bytes) -> dict[str, Any]:
         check_upload(name, content, self.settings)

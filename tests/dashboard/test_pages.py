@@ -165,13 +165,15 @@ def test_calibration_shows_the_chosen_report(looking: FakeOwner, open_page: Open
 def test_anomalies_narrow_by_verdict_and_open_by_address(
     looking: FakeOwner, open_page: Open
 ) -> None:
-    app = open_page("anomalies")
+    app = open_page("anomalies", view="table")
     candidates = anomalies.page_of_detections(looking.store, verdict="candidate").rows
     assert metrics(app)["Detections"] == "20"
     assert metrics(app)["Candidates"] == str(len(candidates))
-    app.selectbox(key="verdict").set_value("candidate").run()
+    verdicts = next(each for each in app.get("button_group") if each.label == "Machine's verdict")
+    verdicts.set_value(["candidate"]).run()
     (listed,) = app.dataframe
     assert list(listed.value["p_value"]) == [row["p_value"] for row in candidates]
+    assert app.query_params["verdict"] == "candidate"
 
 
 def test_a_deep_link_shows_one_detection_in_full(looking: FakeOwner, open_page: Open) -> None:

@@ -63,6 +63,7 @@ def test_an_address_is_read_as_a_person_writes_it() -> None:
     [
         ({"since": "yesterday"}, "since must be a day"),
         ({"snr": "a..b"}, "snr must be an interval"),
+        ({"d.x": "1..2"}, r"no measure 'd\.x'"),
         ({"box": "map:1..2"}, "box must be MAP"),
     ],
 )
