@@ -8,11 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import pictures
+from dashboard import pictures, sky_links
 from dashboard.access import ask, owner
+from dashboard.anomaly_list.gallery import missed
+from dashboard.descriptions import show_descriptions
 from dashboard.evidence import show_duplicates, show_evidence, show_series
-from dashboard.figures import age, count, literal, made_by, name_of, number
+from dashboard.figures import age, literal, made_by, name_of, number
+from dashboard.finder_chart import finder_chart
 from dashboard.progress import follow
+from dashboard.provenance import ANSWERS, show_provenance
 from dashboard.states import failure
 from dashboard.tables import measured, moment, table
 from db.errors import StoreError
@@ -28,11 +32,8 @@ VERDICT_BADGES = {
     "normal": "blue",
     "artefact": "gray",
 }
-ANSWERS = {
-    "match": "match",
-    "no_match": "no match",
-    "not_determined": "not determined",
-}
+SERVICES = {"simbad": "SIMBAD", "ned": "NED", "aladin": "Aladin"}
+ODD_RATE = 0.01
 
 
 def show_detection(found: Row) -> None:
@@ -44,19 +45,18 @@ def show_detection(found: Row) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         layers(found)
+        finder_chart(found)
     with right:
         verdict_line(found)
         facts(found)
-        _scores(detection_id)
-        judged = ask(evidence_pages.evidence, detection_id)
-        if judged:
-            show_evidence(found, judged)
+        _why(found)
         _labels(detection_id)
+        show_descriptions(detection_id)
         _catalogues(found)
     show_series(found["frame_digest"])
     _neighbours(detection_id)
     show_duplicates(detection_id)
-    _provenance(found)
+    show_provenance(found)
 
 
 def layers(found: Row) -> None:
@@ -90,6 +90,15 @@ def verdict_line(found: Row) -> None:
         f"machine: {found['verdict'].replace('_', ' ')}",
         color=VERDICT_BADGES[found["verdict"]],  # type: ignore[arg-type]
     )
+    if found["missed_by_decades"] is not None:
+        st.badge(missed(found["missed_by_decades"]), color="orange", icon=":material/straighten:")
+        st.caption(
+            f"p = {number(found['p_value'])} where candidates are allowed "
+            f"{number(found['candidate_rate'])}: {found['missed_by_decades']:.2f} decades away."
+        )
+    if found["calibration_expired"]:
+        st.badge("calibration expired", color="yellow", icon=":material/history:")
+        st.caption("The source has drifted from what its p-values were calibrated on.")
     st.markdown(literal(found["reason"]))
     st.caption(made_by(found["model"], found["model_digest"], found["detected_at"]))
 
@@ -107,11 +116,42 @@ def facts(found: Row) -> None:
     if found["class_name"]:
         place += f"; looks like {literal(found['class_name'])}"
         place += f" ({number(found['class_probability'])})"
+    if found["cluster"]:
+        place += f"; in {literal(found['cluster'])}"
     st.caption(place)
+    if found["ra_deg"] is not None:
+        _on_the_sky(found)
 
 
-def _scores(detection_id: str) -> None:
+def _on_the_sky(found: Row) -> None:
+    """Coordinates to copy, and where others show this place."""
+    coordinates, links = st.columns([1, 1], vertical_alignment="center")
+    coordinates.code(f"{found['ra_deg']:.6f} {found['dec_deg']:+.6f}", language=None)
+    there = sky_links.addresses(found["ra_deg"], found["dec_deg"], None)
+    links.markdown(" · ".join(f"[{SERVICES[name]}]({address})" for name, address in there.items()))
+
+
+def _why(found: Row) -> None:
+    """Which methods find it odd, and what speaks for and against that."""
+    detection_id = found["detection_id"]
     rows = ask(anomalies.scores, detection_id)
+    st.markdown("**Why**")
+    judging = [row for row in rows if row["p_value"] is not None and row["method"] != "combined"]
+    if judging:
+        rate = json.loads(found["policy"] or "{}").get("false_positive_rate", ODD_RATE)
+        odd = [literal(row["method"]) for row in judging if row["p_value"] <= rate]
+        words = ", ".join(odd) if odd else "none"
+        st.markdown(
+            f"{len(odd)} of {len(judging)} methods find it odd at p ≤ {rate:g}: {words}. "
+            f"Cosmic rays hold {number(found['cosmic_ray_share'])} of its flux."
+        )
+    judged = ask(evidence_pages.evidence, detection_id)
+    if judged:
+        show_evidence(found, judged)
+    _scores(rows)
+
+
+def _scores(rows: list[Row]) -> None:
     if not rows:
         return
     st.markdown("**Scores** (higher is more anomalous; compare percentiles, not raw values)")
@@ -236,11 +276,3 @@ def _say_examples(examples: dict[str, list[str]]) -> None:
             chosen.clear()
 
     st.button("Start over", key="examples_start_over", on_click=start_over)
-
-
-def _provenance(found: Row) -> None:
-    with st.expander("Provenance"):
-        digests = ("detection_id", "frame_digest", "run_id", "model_digest", "policy_digest")
-        kept = {name: found[name] for name in (*digests, "embedder", "reference", "cycle_id")}
-        st.json(kept | {"policy": json.loads(found["policy"] or "{}")})
-        st.caption(f"Frame of {count(found['width'])} x {count(found['height'])} pixels.")

@@ -161,6 +161,48 @@ def drift(store: Reads, source: str | None = None) -> list[Row]:
     )
 
 
+def sky_context(store: Reads, frame_digest: str) -> Row | None:
+    """Return where a frame's pixels lie and the header that says where it points."""
+    return only_row(
+        store.rows(
+            """
+            SELECT f.frame_digest, f.pixels_file, f.height, f.width, f.planes, o.header
+            FROM frames f LEFT JOIN current_observations o USING (frame_digest)
+            WHERE f.frame_digest = $1
+            """,
+            [frame_digest],
+        )
+    )
+
+
+def calibration_of(store: Reads, source: str, model_digest: str) -> Row | None:
+    """Return the newest calibration of a source with this model, None where it came as shipped."""
+    return only_row(
+        store.rows(
+            """
+            SELECT version, reference, fitted_on, calibrated_on, cause, reason, made_at
+            FROM calibrations WHERE source = $1 AND model_digest = $2
+            ORDER BY version DESC LIMIT 1
+            """,
+            [source, model_digest],
+        )
+    )
+
+
+def runs_with_policies(store: Reads, frame_digest: str) -> list[Row]:
+    """List the current runs on a frame with their models and policies, by pipeline."""
+    return store.rows(
+        """
+        SELECT r.pipeline, r.status, r.model_digest, m.name AS model, m.registered_at,
+               r.policy_digest, p.policy, r.cycle_id, r.finished_at
+        FROM current_runs r
+        LEFT JOIN models m USING (model_digest) LEFT JOIN policies p USING (policy_digest)
+        WHERE r.frame_digest = $1 ORDER BY r.pipeline
+        """,
+        [frame_digest],
+    )
+
+
 def realised_rates(store: Reads, limit: int = 20) -> list[Row]:
     """List the newest realised rate of each source and policy of simulated nights, newest first."""
     return store.rows(

@@ -182,3 +182,42 @@ def test_every_face_stands(filled_owner: FakeOwner, open_page: Open, face: str) 
         "flares": "nothing in them flared up",
     }
     assert words[face] in said(app)
+
+
+def test_a_detection_says_why_and_where_it_comes_from(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    store = filled_owner.store
+    (row,) = anomalies.page_of_detections(store, verdict="near_miss", limit=1).rows
+    policies = "UPDATE policies SET policy = ? WHERE pipeline = 'anomaly' RETURNING policy_digest"
+    rates = json.dumps({"pipeline": "anomaly", "false_positive_rate": 0.01, "near_miss_rate": 0.05})
+    store.move(policies, [rates])
+    store.write(
+        {
+            "drift_reports": [
+                {"report_id": "d", "source": row["source"], "reference": "r",
+                 "model_digest": row["model_digest"], "n": 9, "expired": True, "reason": "shifted",
+                 "cycle_id": "cycle-2", "measured_at": NOW}
+            ],
+            "calibrations": [
+                {"calibration_id": "c", "source": row["source"], "version": 3, "reference": "r",
+                 "model_digest": row["model_digest"], "fitted_on": 300, "calibrated_on": 150,
+                 "cause": "person", "made_at": NOW}
+            ],
+            "descriptions": [
+                {"description_id": "t", "detection_id": row["detection_id"], "provider": "ollama",
+                 "model": "m", "prompt": "p", "text": "a smooth ring", "made_at": NOW}
+            ],
+        }
+    )  # fmt: skip
+    text = said(open_page("anomalies", detection=row["detection_id"]))
+    decades = np.log10(row["p_value"] / 0.01)
+    assert f"{decades:.2f} decades away" in text
+    assert "calibration expired" in text
+    assert "1 of 3 methods find it odd at p ≤ 0.01: mahalanobis" in text
+    assert "number 3 of this source" in text
+    assert "near miss rate: `0.05`" in text
+    assert row["frame_digest"] in text
+    assert "a smooth ring" in text
+    assert "Machine text by m" in text
+    assert "SIMBAD" in text
