@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.cosmicrays.choices import Precision
+from engine.cosmicrays.lean import LeanUNet
 from engine.cosmicrays.precision import check_precision
 from engine.cosmicrays.unet import UNet2Sigmoid
 from engine.frame import Pixels
@@ -63,7 +64,7 @@ def evidence_maps(
     if not nets or tile_px < 2 or tile_px % 2:
         raise ValueError("expected at least one network and an even tile of at least 2 pixels")
     check_precision(precision, device)
-    ready = [net.channels_last().eval().to(device) for net in nets]
+    ready = [LeanUNet(net.channels_last()).eval().to(device) for net in nets]
     height, width = scaled.shape
     if height % 2 or width % 2:
         scaled = np.pad(scaled, ((0, height % 2), (0, width % 2)), mode="edge")
@@ -81,7 +82,7 @@ def evidence_maps(
 class _Passes:
     """The networks of all passes, on the device and in the precision that they run in."""
 
-    nets: Sequence[UNet2Sigmoid]
+    nets: Sequence[LeanUNet]
     temperature: float
     precision: Precision
     device: str
@@ -99,7 +100,7 @@ class _Passes:
         expected = torch.minimum(expected, predictive)  # rounding makes no negative information
         return mean.cpu().numpy(), predictive.cpu().numpy(), expected.cpu().numpy()
 
-    def _logits(self, net: UNet2Sigmoid, x: Tensor) -> Tensor:
+    def _logits(self, net: LeanUNet, x: Tensor) -> Tensor:
         lower = self.precision == "bfloat16"
         with torch.autocast(self.device, torch.bfloat16, enabled=lower):
             logits = net.logits(x)[0, 0]
