@@ -98,8 +98,9 @@ class Combination:
     """One statistic of the voting methods, calibrated on the held-out split; higher = odder.
 
     By rule: "fisher" is -2 sum log p (Fisher 1932, "Statistical Methods for Research Workers"),
-    "mean_rank" the mean of percentile / 100 over the members. The members are correlated, so no
-    textbook law holds for either; the p-value is split-conformal on the statistic itself.
+    "mean_rank" the mean of 1 - p over the members, p the tail of `log_tail` in both. The members
+    are correlated, so no textbook law holds for either; the p-value is split-conformal on the
+    statistic itself.
     """
 
     members: tuple[str, ...]
@@ -141,6 +142,6 @@ def _terms(
         if rule == "fisher":
             columns.append(-2.0 * calibrations[name].log_tail(raw[:, index]))
         else:
-            share = calibrations[name].percentile(raw[:, index]) / 100
+            share = 1.0 - np.exp(calibrations[name].log_tail(raw[:, index]))
             columns.append(share / len(members))
     return np.stack(columns, axis=1)

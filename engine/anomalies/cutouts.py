@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from engine.anomalies.detection import (
     MIN_SNR,
@@ -152,18 +153,34 @@ def whole_image(frame: Frame) -> Cutout:
     )
 
 
-def square(image: Pixels, level: Pixels, x: float, y: float, size_px: int) -> Pixels:
-    """A square of `image` (H, W) about (x, y), pixel scale kept; beyond the edge the level there.
+def square(image: Pixels, level: Pixels | float, place: Place, bad: Mask | None = None) -> Pixels:
+    """The pixels of `image` (H, W) at `place`; `level` beyond the edge and on `bad` pixels.
 
-    `level` float32 (H, W) is the background, whose nearest edge value fills what lies outside.
+    `level` is one value or the background float32 (H, W), whose nearest edge value then fills
+    what lies outside.
     """
-    y0, x0 = round(y) - size_px // 2, round(x) - size_px // 2
-    rows, columns = np.arange(y0, y0 + size_px), np.arange(x0, x0 + size_px)
-    near = np.ix_(np.clip(rows, 0, image.shape[0] - 1), np.clip(columns, 0, image.shape[1] - 1))
-    inside = np.logical_and.outer(
-        (rows >= 0) & (rows < image.shape[0]), (columns >= 0) & (columns < image.shape[1])
-    )
-    return np.where(inside, image[near], level[near]).astype(np.float32)
+    usable = place.inside if bad is None else place.inside & ~bad[place.nearest]
+    fill = level if isinstance(level, float) else level[place.nearest]
+    return np.where(usable, image[place.nearest], fill).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square of a frame: the `nearest` frame pixel of each of its own, and which are `inside`."""
+
+    nearest: tuple[NDArray[np.intp], ...]
+    inside: Mask
+
+    @classmethod
+    def about(cls, x: float, y: float, size_px: int, shape: tuple[int, int]) -> Place:
+        """The square of side `size_px` about (x, y) of a frame of `shape`, pixel scale kept."""
+        y0, x0 = round(y) - size_px // 2, round(x) - size_px // 2
+        rows, columns = np.arange(y0, y0 + size_px), np.arange(x0, x0 + size_px)
+        near = np.ix_(np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1))
+        inside = np.logical_and.outer(
+            (rows >= 0) & (rows < shape[0]), (columns >= 0) & (columns < shape[1])
+        )
+        return cls(near, inside)
 
 
 def _source_cutouts(
@@ -172,9 +189,9 @@ def _source_cutouts(
     """Cut the sources of `image`; the light on hits is measured on `raw`, of the same shape."""
     plane, planes = _detection_plane(image, frame.mask)
     found = find_sources(plane, frame.mask, limit=limit)
-    raw_light = _plane(raw) - (found.background.level if planes is None else 0.0)
+    boxes = ndimage.find_objects(found.segments)
     return tuple(
-        _cutout(frame, image, found, source, planes, raw_light, cosmic_rays)
+        _cutout(frame, image, raw, found, source, planes, boxes[source.label - 1], cosmic_rays)
         for source in found.sources
     )
 
@@ -182,36 +199,32 @@ def _source_cutouts(
 def _cutout(
     frame: Frame,
     image: Pixels,
+    raw: Pixels,
     found: SourceMap,
     source: Source,
     planes: PlaneScale | None,
-    raw_light: Pixels,
+    box: tuple[slice, ...],
     cosmic_rays: CosmicRayResult | None,
 ) -> Cutout:
     size_px = cutout_side(source)
     x, y = source.x, source.y
+    place = Place.about(x, y, size_px, frame.mask.shape)
     stack = image if image.ndim == 3 else image[None]
-    levels = (
-        [found.background.level]
-        if planes is None
-        else [np.full(frame.mask.shape, level, np.float32) for level in planes.level]
-    )
+    levels: list[Pixels | float] = [found.background.level]
+    if planes is not None:
+        levels = [float(level) for level in planes.level]
     cut = np.stack(
-        [
-            square(np.where(frame.mask, level, part).astype(np.float32), level, x, y, size_px)
-            for part, level in zip(stack, levels, strict=True)
-        ]
+        [square(part, level, place, frame.mask) for part, level in zip(stack, levels, strict=True)]
     )
-    within = found.segments == source.label
-    nothing = np.zeros(frame.mask.shape, np.float32)
-    footprint = square(within.astype(np.float32), nothing, x, y, size_px) > 0
-    good = square((~frame.mask).astype(np.float32), nothing, x, y, size_px)
+    footprint = place.inside & (found.segments[place.nearest] == source.label)
+    good = place.inside & ~frame.mask[place.nearest]
+    within = found.segments[box] == source.label
     ra_deg, dec_deg = _position(frame, x, y)
     level = float(found.background.level[round(y), round(x)])
     noise, peak, flux = found.background.noise, source.peak, source.flux
     if planes is not None:
         level, noise = float(planes.level.mean()), float(planes.noise.mean())
-        flux = float((_plane(image) - level)[within].sum())
+        flux = float((_plane(image[:, *box]) - level)[within].sum())
         peak *= noise
     cutout = Cutout(
         kind="source",
@@ -237,7 +250,9 @@ def _cutout(
     )
     if cosmic_rays is None:
         return cutout
-    share = cosmic_ray_share(np.where(within, raw_light, 0.0), cosmic_rays.mask)
+    sky = found.background.level[box] if planes is None else 0.0
+    raw_light = np.where(within, _plane(raw[..., *box]) - sky, 0.0)
+    share = cosmic_ray_share(raw_light, cosmic_rays.mask[box])
     return replace(cutout, cosmic_ray_share=share)
 
 
@@ -266,14 +281,12 @@ def on_version(cutout: Cutout, image: Pixels, mask: Mask) -> Cutout:
         raise ValueError("a whole image has no footprint: score its version as an image of its own")
     planes = image if image.ndim == 3 else image[None]
     scale = cutout.planes
-    levels = [cutout.level] if scale is None else list(scale.level)
-    parts = []
-    for plane, level in zip(planes, levels, strict=True):
-        flat = np.full(mask.shape, level, np.float32)
-        bad = mask | ~np.isfinite(plane)
-        patched = np.where(bad, flat, plane).astype(np.float32)
-        parts.append(square(patched, flat, cutout.x, cutout.y, cutout.size_px))
-    cut = np.stack(parts)
+    levels = [cutout.level] if scale is None else [float(level) for level in scale.level]
+    place = Place.about(cutout.x, cutout.y, cutout.size_px, mask.shape)
+    cut = np.stack(
+        [square(plane, level, place, mask) for plane, level in zip(planes, levels, strict=True)]
+    )
+    cut = np.where(np.isfinite(cut), cut, np.reshape(levels, (-1, 1, 1))).astype(np.float32)
     light = (cut - np.reshape(levels, (-1, 1, 1))).mean(axis=0)[cutout.footprint]
     flux = float(light.sum())
     noise = cutout.noise / np.sqrt(len(planes))

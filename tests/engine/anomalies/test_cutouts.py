@@ -7,6 +7,7 @@ import pytest
 from astropy.wcs import WCS
 
 from engine.anomalies.cutouts import (
+    Place,
     cosmic_ray_share,
     cutouts_of,
     resolve_mode,
@@ -68,7 +69,7 @@ def test_a_frame_too_small_is_not_applicable() -> None:
 def test_a_square_keeps_the_pixel_scale_and_fills_the_edge_with_background() -> None:
     image = np.arange(100, dtype=np.float32).reshape(10, 10)
     level = np.full((10, 10), -1, dtype=np.float32)
-    cut = square(image, level, x=1.2, y=8.9, size_px=4)
+    cut = square(image, level, Place.about(1.2, 8.9, 4, image.shape))
     expected = [[-1, 70, 71, 72], [-1, 80, 81, 82], [-1, 90, 91, 92], [-1, -1, -1, -1]]
     np.testing.assert_array_equal(cut, expected)
 
