@@ -81,23 +81,12 @@ def fit_source(
     No image is judged by the half that was fitted on it (`engine.anomalies.reference`).
     """
     from engine.anomalies.embedders import make_embedder
-    from engine.anomalies.images import embed_cutouts, fit_images
+    from engine.anomalies.images import cleaner_of, embed_cutouts, fit_images
     from engine.cards import file_digest, write_card
     from engine.cosmicrays.pipeline import CosmicRayPipeline
-    from engine.errors import NotApplicable
-    from engine.policy import generator_for
-    from engine.results import CosmicRayResult
-
-    pipeline = CosmicRayPipeline()
-
-    def clean(frame: Frame) -> CosmicRayResult | None:
-        try:
-            return pipeline.run(frame, generator_for(frame.digest, 0))
-        except NotApplicable:
-            return None
 
     embedder = make_embedder(embedder_name)
-    images = embed_cutouts(frames, embedder, clean=clean)
+    images = embed_cutouts(frames, embedder, clean=cleaner_of(CosmicRayPipeline()))
     reference = fit_images(name, images, embedder, domain=(source,))
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{name}.safetensors"

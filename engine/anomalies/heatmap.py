@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch.nn import functional
 
@@ -18,6 +17,7 @@ from engine.anomalies.embedders.efficientnet import MIDDLE_BLOCKS, SIDE, frozen_
 from engine.cards import WEIGHTS, read_card
 from engine.errors import CalibrationError, ModelError
 from engine.frame import Pixels
+from engine.tensors import read_tensors
 
 HEAT_NAME = "anomaly-heatmap"
 FORMAT = "skysieve-heat-map-1"
@@ -135,12 +135,7 @@ class HeatMap:
         """Read what `save` wrote, checked against its card. Raises ModelError."""
         card = read_card(name, folder)
         path = folder / f"{name}.safetensors"
-        try:
-            with safe_open(path, framework="numpy") as stream:
-                metadata: dict[str, str] = stream.metadata() or {}
-                arrays = {key: stream.get_tensor(key) for key in ("mean", "scale", "directions")}
-        except SafetensorError as error:
-            raise ModelError(f"{path} is damaged ({error}): train or restore it") from error
+        arrays, metadata = read_tensors(path)
         if metadata.get("format") != FORMAT:
             raise ModelError(f"{path} is not a heat map of format {FORMAT}: train it again")
         facts = json.loads(metadata["facts"])

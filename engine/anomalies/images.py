@@ -22,8 +22,10 @@ from engine.anomalies.policy import DEFAULT_LIMIT
 from engine.anomalies.preprocessing import embedder_input
 from engine.anomalies.reference import Reference
 from engine.anomalies.scores.base import Features
+from engine.anomalies.simulated import CosmicRayCleaner
 from engine.errors import NotApplicable
 from engine.frame import Frame
+from engine.policy import generator_for
 from engine.results import CosmicRayResult
 
 BATCH = 32
@@ -74,6 +76,18 @@ def embed_cutouts(
         return frame.digest, cutouts_of(frame, limit=limit, cosmic_rays=found)
 
     return _embedded((cut(frame) for frame in frames), embedder)
+
+
+def cleaner_of(pipeline: CosmicRayCleaner) -> Callable[[Frame], CosmicRayResult | None]:
+    """What a scan would know of a frame's cosmic rays, None where the pipeline does not apply."""
+
+    def clean(frame: Frame) -> CosmicRayResult | None:
+        try:
+            return pipeline.run(frame, generator_for(frame.digest, 0))
+        except NotApplicable:
+            return None
+
+    return clean
 
 
 def _whole(frame: Frame) -> tuple[str, tuple[Cutout, ...]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from engine.anomalies.classes import (
@@ -22,6 +21,7 @@ from engine.anomalies.scores.base import Features
 from engine.anomalies.scores.class_head import ClassHead
 from engine.errors import CalibrationError, ModelError
 from engine.split import split_of
+from engine.tensors import read_tensors
 
 TEST = 0.25
 
@@ -46,11 +46,9 @@ class ProbeModel:
     def load(cls, path: Path) -> ProbeModel:
         """Read what `save` wrote. Raises ModelError when it cannot be."""
         try:
-            with safe_open(path, framework="numpy") as stream:
-                names = json.loads((stream.metadata() or {})["names"])
-                tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-            return cls(ClassHead.from_tensors(tensors), tuple(names))
-        except (OSError, SafetensorError, KeyError) as error:
+            tensors, metadata = read_tensors(path)
+            return cls(ClassHead.from_tensors(tensors), tuple(json.loads(metadata["names"])))
+        except KeyError as error:
             raise ModelError(f"{path} is not a class head ({error}): train it again") from error
 
 

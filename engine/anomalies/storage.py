@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from engine.anomalies.calibration import Calibration, Combination
@@ -31,6 +30,7 @@ from engine.anomalies.scores.relative_mahalanobis import RelativeMahalanobis
 from engine.anomalies.scores.vim import VirtualLogit
 from engine.anomalies.scores.vote import Vote
 from engine.errors import ModelError
+from engine.tensors import read_tensors
 
 FORMAT, FIRST_FORMAT = "skysieve-anomaly-reference-2", "skysieve-anomaly-reference-1"
 HEAD_SCORES = (MaximumSoftmax.method, Energy.method)
@@ -187,12 +187,7 @@ def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:
 def _read(path: Path) -> tuple[dict[str, Any], Arrays]:
     if not path.is_file():
         raise ModelError(f"no reference at {path}: fit one with skysieve train anomaly")
-    try:
-        with safe_open(path, framework="numpy") as stream:
-            metadata = stream.metadata() or {}
-            arrays = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelError(f"{path} is damaged ({error}): fit or restore it") from error
+    arrays, metadata = read_tensors(path)
     if metadata.get("format") not in (FORMAT, FIRST_FORMAT):
         raise ModelError(f"{path} is not an anomaly reference of format {FORMAT}: fit it again")
     facts = json.loads(metadata["facts"])

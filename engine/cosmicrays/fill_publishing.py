@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from engine.cosmicrays.holdouts import (
     simulated_holdout,
 )
 from engine.cosmicrays.inpainting import inpaint
-from engine.cosmicrays.learned_fill import NAME, FillNet, learned_values
+from engine.cosmicrays.learned_fill import FillNet, learned_values
+from engine.cosmicrays.publishing import Training
 from engine.cosmicrays.restoration import FILLS, Fill, fill_errors
 from engine.frame import Mask, Pixels
 
@@ -28,32 +27,18 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class FillTraining:
-    """How the network came to be, for its card."""
-
-    data: str
-    seed: int
-    steps: int
-    command: str
-    device: str
-    trained_at: datetime
-
-
-def publish_fill(
-    net: FillNet, training: FillTraining, folder: Path, data: Path | None
-) -> ModelCard:
+def publish_fill(net: FillNet, training: Training, folder: Path, data: Path | None) -> ModelCard:
     """Measure the network beside the other fills, and write weights and card to `folder`.
 
     `data` holds the real frames; without it only the simulated ones are measured.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{NAME}.safetensors"
+    path = folder / f"{training.name}.safetensors"
     path.write_bytes(save({name: value.contiguous() for name, value in net.state_dict().items()}))
     fills: dict[str, Fill] = {**FILLS, "learned": partial(fill_with, net)}
     metrics = {name: fill_errors(frames, fills) for name, frames in fill_sets(data).items()}
     card = ModelCard(
-        name=NAME,
+        name=training.name,
         pipeline="cosmicrays",
         digest=file_digest(path),
         description=(

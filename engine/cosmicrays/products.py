@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from engine.cosmicrays.chips import Chip
 from engine.cosmicrays.flags import BAD_INPUT, COSMIC_RAY
 from engine.results import CosmicRayResult
+from engine.writing import whole_file
 
 BLOCK_BYTES = 2880
 STORED: dict[str, str] = {
@@ -98,16 +98,8 @@ def products_file(path: Path) -> Iterator[ProductsFile]:
     states none; DQ is the input's DQ plus 1 on pixels that were unusable and 4096 on cosmic rays,
     HST's convention. Raises OSError when the folder cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with unfinished.open("w+b") as file:
-            yield ProductsFile(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        yield ProductsFile(file)
 
 
 def planes_of(

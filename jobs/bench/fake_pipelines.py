@@ -62,7 +62,11 @@ def fake_plan(*_: object, aggressive: bool = False, **__: object) -> Plan:
 
 def fake_process(frame: Frame, plan: Plan, cycle_id: str) -> Record:
     """Rows and files as of a real analysis: cosmic rays do not apply, one detection a frame."""
-    outcomes = (Inapplicable("8-bit samples show no cosmic rays"), _found(frame), _coded(frame))
+    outcomes = (
+        Inapplicable("8-bit samples show no cosmic rays"),
+        _found(frame),
+        coded_as_mean(frame),
+    )
     steps = tuple(
         Step(choice.pipeline, choice.card.digest, choice.policy.digest, outcome, 0.001)
         for choice, outcome in zip(plan.choices, outcomes, strict=True)
@@ -94,7 +98,7 @@ def _found(frame: Frame) -> Outcome:
     return AnomalyResult((detection,), "fake", "fake")
 
 
-def _coded(frame: Frame) -> Outcome:
+def coded_as_mean(frame: Frame) -> CodecResult:
     """The mean of a frame, in four bytes."""
     mean = np.full_like(frame.filled(), frame.filled().mean())
     error = float((frame.filled() - mean).std())

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,9 +20,7 @@ from jobs.errors import SourceError, UsageError
 if TYPE_CHECKING:
     from engine.anomalies.reference import Judged, Reference
     from engine.anomalies.simulated import Sample
-    from engine.cosmicrays.pipeline import CosmicRayPipeline
     from engine.frame import Frame
-    from engine.results import CosmicRayResult
     from engine.sky import SimulatedFrame
 
 EMBEDDER_HELP = (
@@ -333,9 +330,10 @@ def _fit_simulated(
         normals_of,
         reference_frames,
     )
+    from engine.cosmicrays.pipeline import CosmicRayPipeline
 
     embedder = make_embedder(embedder_name)
-    cosmic_rays = _cosmic_ray_pipeline()
+    cosmic_rays = CosmicRayPipeline()
 
     def embedded(simulated: Iterator[SimulatedFrame], what: str) -> Sample:
         def say(number: int) -> None:
@@ -364,13 +362,14 @@ def _fit_folder(
     name: str, embedder_name: str, folder: Path, domain: list[str] | None
 ) -> tuple[Reference, dict[str, Any], str]:
     from engine.anomalies.embedders import make_embedder
-    from engine.anomalies.images import embed_cutouts, fit_images
+    from engine.anomalies.images import cleaner_of, embed_cutouts, fit_images
+    from engine.cosmicrays.pipeline import CosmicRayPipeline
 
     embedder = make_embedder(embedder_name)
     frames, unreadable = _first_frames(image_files([folder]))
     for path, reason in unreadable.items():
         print(f"left out {path.name}: {reason}", file=sys.stderr)
-    images = embed_cutouts(frames.values(), embedder, clean=_cosmic_rays_of)
+    images = embed_cutouts(frames.values(), embedder, clean=cleaner_of(CosmicRayPipeline()))
     fitted = fit_images(name, images, embedder, domain=domain or [folder_source(folder)])
     metrics = {
         "images": len(frames),
@@ -379,24 +378,6 @@ def _fit_folder(
         "fitted_kind": images.main_kind,
     }
     return fitted, metrics, f"folder {folder.name}"
-
-
-def _cosmic_rays_of(frame: Frame) -> CosmicRayResult | None:
-    """What a scan would know about cosmic rays before it looks for sources."""
-    from engine.errors import NotApplicable
-    from engine.policy import generator_for
-
-    try:
-        return _cosmic_ray_pipeline().run(frame, generator_for(frame.digest, 0))
-    except NotApplicable:
-        return None
-
-
-@lru_cache(maxsize=1)
-def _cosmic_ray_pipeline() -> CosmicRayPipeline:
-    from engine.cosmicrays.pipeline import CosmicRayPipeline
-
-    return CosmicRayPipeline()
 
 
 def _headline(metrics: dict[str, Any]) -> dict[str, Any]:

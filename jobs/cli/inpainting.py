@@ -15,8 +15,10 @@ def train_inpainting(steps: int | None, seed: int, out: Path | None, *, as_json:
     import torch
 
     from engine.cards import WEIGHTS
-    from engine.cosmicrays.fill_publishing import FillTraining, publish_fill
+    from engine.cosmicrays.fill_publishing import publish_fill
     from engine.cosmicrays.fill_training import STEPS, described_fill_data, fill_source, train_fill
+    from engine.cosmicrays.learned_fill import NAME
+    from engine.cosmicrays.publishing import Training
     from jobs.settings import load_settings
 
     torch.set_num_threads(1)
@@ -30,7 +32,8 @@ def train_inpainting(steps: int | None, seed: int, out: Path | None, *, as_json:
 
     net = train_fill(fill_source(seed, data), count, seed, log)
     progress("measuring the fills on the hold-outs")
-    training = FillTraining(
+    training = Training(
+        name=NAME,
         data=described_fill_data(data),
         seed=seed,
         steps=count,

@@ -24,12 +24,12 @@ from engine.frame import Frame, Origin, Pixels
 from engine.results import (
     AnomalyResult,
     CodecResult,
-    CodecTile,
     CosmicRayResult,
     Detection,
     Score,
     Verdict,
 )
+from jobs.bench.fake_pipelines import coded_as_mean
 from jobs.cycle import Cycle
 from jobs.plan import Choice, Plan
 from jobs.sources.source import Item, Offer
@@ -143,18 +143,7 @@ class StubCodec:
     """Keeps the mean of a frame, in four bytes."""
 
     def run(self, frame: Frame, rng: np.random.Generator) -> CodecResult:
-        mean = np.full_like(frame.filled(), frame.filled().mean())
-        error = (frame.filled() - mean).std()
-        flat = np.full((frame.height, frame.width), error, dtype=np.float32)
-        tile = CodecTile(0, 0, 0, 0, frame.height, frame.width, 4, error, error, error)
-        bpp = 32 / mean.size
-        return CodecResult(
-            bitstream=mean.flat[0].tobytes(), reconstruction=mean, confidence=flat,
-            predicted_rmse=flat, bpp=bpp, compression_ratio=frame.sample_bits / bpp,
-            sample_bits=frame.sample_bits, psnr_db=20.0, peak=float(frame.filled().max()),
-            ms_ssim=0.5, gradient_error=1.0, rmse=float(error), dropout_spearman=float("nan"),
-            predicted_spearman=float("nan"), samples=8, tiles=(tile,),
-        )  # fmt: skip
+        return coded_as_mean(frame)
 
 
 def use_stub_pipelines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from engine.anomalies.artefacts.features import NAMES, Table
 from engine.anomalies.reference import source_family
 from engine.cards import WEIGHTS, read_card
 from engine.errors import CalibrationError, ModelError
+from engine.tensors import read_tensors
 
 HEAD_NAME = "anomaly-artefacts"
 FORMAT = "skysieve-artefact-head-2"
@@ -121,15 +121,7 @@ class ArtefactHead:
         """Read the head and check it against its card. Raises ModelError when it does not fit."""
         card = read_card(name, folder)
         path = folder / f"{name}.safetensors"
-        try:
-            with safe_open(path, framework="numpy") as stream:
-                metadata: dict[str, str] = stream.metadata() or {}
-                tensors: dict[str, NDArray[Any]] = {
-                    key: stream.get_tensor(key)
-                    for key in stream.keys()  # noqa: SIM118
-                }
-        except SafetensorError as error:
-            raise ModelError(f"{path} is damaged ({error}): train or restore it") from error
+        tensors, metadata = read_tensors(path)
         facts = json.loads(metadata.get("facts", "{}"))
         if metadata.get("format") != FORMAT or tuple(facts["features"]) != NAMES:
             raise ModelError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from engine.anomalies.embedders.efficientnet import frozen_network
 from engine.anomalies.finetuning import FineTuned, Tail, fine_tune, frozen_maps
@@ -66,8 +67,11 @@ def test_other_files_are_no_classifier(tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="is not a fine-tuned classifier"):
         FineTuned.load(tmp_path / "x.safetensors")
-    with pytest.raises(ModelError, match="is not a class head"):
+    with pytest.raises(ModelError, match="is damaged"):
         ProbeModel.load(tmp_path / "x.safetensors")
+    save_file({"x": np.zeros(1)}, tmp_path / "y.safetensors")
+    with pytest.raises(ModelError, match="is not a class head"):
+        ProbeModel.load(tmp_path / "y.safetensors")
 
 
 def test_a_probe_is_measured_on_sources_it_never_saw_and_comes_back(tmp_path: Path) -> None:
