@@ -31,8 +31,9 @@ class LoopSettings(BaseSettings):
     page_url: str = Field("", description="address of the dashboard, for links in messages")
 
     auto_calibrate: bool = Field(
-        default=False,
-        description="fit a source's reference anew when the drift monitor raises its flag",
+        default=True,
+        description="fit a source's reference anew when the drift monitor raises its flag; a "
+        "command that owns the store for itself alone leaves that to the next server",
     )
     learn_least_labels: int = Field(
         40, ge=10, description="labelled detections from which on the ranking is learned"

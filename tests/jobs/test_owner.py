@@ -175,6 +175,8 @@ def test_an_owner_for_one_command_takes_no_turns(
 ) -> None:
     settings = load_settings(home=tmp_path, schedule="sim:a every 1")
     owner = start(settings, takes_turns=False)
+    assert settings.auto_calibrate
+    assert not owner.settings.auto_calibrate
     try:
         time.sleep(1.3)
         assert owner.store.rows("SELECT * FROM requests") == []
