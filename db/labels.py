@@ -61,13 +61,19 @@ def add_label(
 
 
 def add_labels(store: Store, rows: Sequence[Mapping[str, Any]], now: datetime) -> list[Label]:
-    """Append labels (arguments of `add_label`) in one transaction: all of them, or none."""
+    """Append labels (arguments of `add_label`) in one transaction: all of them, or none.
+
+    They follow each other by a microsecond, so that the last of them is the latest.
+    """
     whole = [_row(**row) for row in rows]
     for row in whole:
         _require_named(row)
 
     def say(connection: Connection) -> tuple[list[Label], bool]:
-        said = [_said_once(connection, row, _require_detection, now) for row in whole]
+        said = [
+            _said_once(connection, row, _require_detection, now + timedelta(microseconds=number))
+            for number, row in enumerate(whole)
+        ]
         return [label for label, _ in said], any(fresh for _, fresh in said)
 
     return store.transaction(say, changed=lambda outcome: outcome[1])[0]

@@ -12,7 +12,9 @@ class Stage {
   // `layers`: {name, title, alt, url, box: [left, top, width, height] in shares of the cutout}.
   show(layers) {
     this.views = [];
-    this.root.replaceChildren(...layers.filter((layer) => !this.hidden.has(layer.name)).map((layer) => {
+    const seen = layers.filter((layer) => !this.hidden.has(layer.name));
+    this.root.style.setProperty("--columns", Math.min(Math.max(seen.length, 4), 6));
+    this.root.replaceChildren(...seen.map((layer) => {
       const figure = element("figure");
       const view = figure.appendChild(element("div", "view"));
       view.tabIndex = 0;

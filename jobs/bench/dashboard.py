@@ -22,6 +22,7 @@ from db.batches import Row
 from db.migrate import load_migrations
 from db.store import Store
 from engine.writing import write_png
+from jobs.bench.labelling import OBJECTS, measure_labelling
 from jobs.bench.result import write_result
 from jobs.bench.store import PER_FRAME, frame_batch
 from jobs.errors import UsageError
@@ -49,9 +50,17 @@ SERVE = "from jobs.cli.app import main; main()"
 
 
 def bench_dashboard(
-    out: Path, seed: int, now: datetime, *, frames: int = 1000, visits: int = 2
+    out: Path,
+    seed: int,
+    now: datetime,
+    *,
+    frames: int = 1000,
+    visits: int = 2,
+    objects: int = OBJECTS,
 ) -> dict[str, Any]:
     """Measure how long each page takes over `frames` frames; write the figures to `out`.
+
+    Then `objects` are labelled by keyboard, a key every 150 ms.
 
     Raises UsageError when playwright or Chromium is not installed.
     """
@@ -65,7 +74,14 @@ def bench_dashboard(
                 f"/{path}": measure_page(browser, f"{address}/{path}", title, visits)
                 for path, title in PAGES.items()
             }
-    figures = {"frames": frames, "detections": frames * PER_FRAME, "pages": pages}
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            labelling = measure_labelling(page, address, home, objects=objects)
+    figures = {
+        "frames": frames,
+        "detections": frames * PER_FRAME,
+        "pages": pages,
+        "labelling": labelling,
+    }
     write_result(
         out,
         bench="dashboard",
@@ -77,7 +93,9 @@ def bench_dashboard(
         notes=f"Seconds from navigation until the title stands and the page's script has ended, "
         f"1280x720, each visit in a new browser context. first_s: the first visit since the "
         f"server started; again_s: the median of {visits} more. Rows and pictures are random; "
-        f"frames share a few files.",
+        f"frames share a few files. labelling: keys pressed {labelling['every_ms']} ms apart on "
+        f"the Verify page; next_object_ms is from the key press until another object stands with "
+        f"all its pictures, lost_or_wrong counts labels that the store does not hold as pressed.",
     )
     return figures
 
@@ -152,6 +170,8 @@ def fill(store: Store, frames: int, now: datetime, rng: np.random.Generator) -> 
     """Write `frames` frames with codec, cosmic-ray and anomaly runs, and a calibration report."""
     files = [_noise(store, 32, rng) for _ in range(CUTOUTS)]
     preview = _noise(store, SIDE, rng)
+    pixels = rng.normal(100, 5, (SIDE, SIDE)).astype(np.float32)
+    packed = store.files.put(pack_arrays(pixels=pixels, mask=np.zeros((SIDE, SIDE), dtype=bool)))
     probability = rng.random((SIDE, SIDE)).astype(np.float16)
     array = store.files.put(pack_arrays(probability=probability))
     merged: dict[str, list[Row]] = {}
@@ -161,7 +181,7 @@ def fill(store: Store, frames: int, now: datetime, rng: np.random.Generator) -> 
             {**row, "cutout_file": files[index % CUTOUTS]}
             for index, row in enumerate(batch["detections"])
         ]
-        for table, rows in {**batch, **_frame(number, preview, now)}.items():
+        for table, rows in {**batch, **_frame(number, preview, packed, now)}.items():
             merged.setdefault(table, []).extend(rows)
         for table, rows in _pixel_runs(number, preview, array, now, rng).items():
             merged.setdefault(table, []).extend(rows)
@@ -173,7 +193,7 @@ def _noise(store: Store, side: int, rng: np.random.Generator) -> str:
     return store.files.put(write_png(None, pixels, 8))
 
 
-def _frame(number: int, preview: str, now: datetime) -> dict[str, list[Row]]:
+def _frame(number: int, preview: str, packed: str, now: datetime) -> dict[str, list[Row]]:
     digest = f"frame-{number}"
     return {
         "frames": [
@@ -185,7 +205,7 @@ def _frame(number: int, preview: str, now: datetime) -> dict[str, list[Row]]:
                 "sample_type": "int16",
                 "unit": "",
                 "masked_pixels": 0,
-                "pixels_file": preview,
+                "pixels_file": packed,
                 "preview_file": preview,
                 "stored_at": now,
             }

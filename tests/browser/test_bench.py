@@ -13,8 +13,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def test_the_bench_times_every_page_of_the_store_it_filled(tmp_path: Path) -> None:
     out = tmp_path / "dashboard.json"
-    figures = bench_dashboard(out, 0, datetime.now(UTC), frames=2, visits=1)
-    assert figures["detections"] == 40
+    figures = bench_dashboard(out, 0, datetime.now(UTC), frames=3, visits=1, objects=14)
+    assert figures["detections"] == 60
     written = json.loads(out.read_text())["figures"]
     assert len(written["pages"]) == len(PAGES)
     assert all(0 < page["again_s"] < 60 for page in written["pages"].values())
+    labelling = written["labelling"]
+    assert (labelling["objects"], labelling["undone"], labelling["comments"]) == (14, 1, 1)
+    assert labelling["lost_or_wrong"] == 0
+    assert labelling["next_object_ms"]["n"] >= 14

@@ -31,8 +31,6 @@ SENTENCES = {
     "calibration": ("n = {:,}", "SELECT min(n) FROM calibration_reports WHERE pixels = 'all'"),
     "jobs": ("cycles stored {} frames", "SELECT sum(stored)::BIGINT FROM cycles"),
 }
-WAITING = "SELECT count(*) FROM detections WHERE verdict <> 'artefact'"
-CURRENT = "SELECT count(*) FROM current_labels"
 BEST = "SELECT detection_id FROM detections WHERE verdict = 'candidate' ORDER BY p_value LIMIT 1"
 
 
@@ -113,31 +111,6 @@ def test_the_gallery_leads_to_the_detection(page: Page, filled: Served) -> None:
     page.get_by_test_id("stMain").get_by_role("link", name="candidate").first.click()
     page.get_by_role("button", name="All detections").wait_for()
     expect(page).to_have_url(f"{filled.address}/anomalies?detection={filled.query(BEST)[0][0]}")
-
-
-def test_labels_by_keyboard_alone(page: Page, filled: Served) -> None:
-    visit(page, filled, "verify")
-    page.get_by_label("Your name").fill("ann")
-    page.keyboard.press("Enter")
-    waiting = filled.number(WAITING)
-    labels_done(page, 0)
-    expect(page.get_by_text(f"most anomalous ({waiting})")).to_be_visible()
-    for done, key in enumerate(("a", "x", "u"), start=1):
-        page.keyboard.press(key)
-        labels_done(page, done)
-    assert filled.number(CURRENT) == 3
-    expect(page.get_by_text(f"most anomalous ({waiting - 3})")).to_be_visible()
-    for left in (2, 1, 0):
-        page.keyboard.press("z")
-        labels_done(page, left)
-    assert filled.number(CURRENT) == 0
-    assert filled.number("SELECT count(*) FROM labels WHERE label = 'undo'") == 3
-
-
-def labels_done(page: Page, done: int) -> None:
-    """Wait until the page says how many labels hold, and takes keys again."""
-    expect(page.get_by_text(f"ann has labelled {done}:")).to_be_visible()
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
 
 
 def test_dark_is_dark_and_light_is_light(browser: Browser, filled: Served) -> None:

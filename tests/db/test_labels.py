@@ -11,6 +11,7 @@ import pytest
 
 from db.errors import ConflictError, StoreError, TransferError
 from db.labels import KINDS, add_label, add_labels, export_labels, import_labels, undo_label
+from db.queries.verify import label_to_undo
 from db.store import Store
 
 LOG = "SELECT * FROM labels ORDER BY label_id"
@@ -125,6 +126,9 @@ def test_many_labels_are_written_all_or_none(analysed: Store, now: datetime) -> 
     for _ in range(2):
         assert len(add_labels(analysed, rows[:3], now)) == 3
     assert current(analysed) == [("ann", f"d{n}", "reject") for n in range(3)]
+    last = label_to_undo(analysed, "ann")
+    assert last is not None
+    assert last["label_id"] == "l2"
 
 
 def test_an_adjudication_outweighs_all_other_labels(analysed: Store, now: datetime) -> None:

@@ -87,16 +87,27 @@ def found_in(
     material: Material, rows: NDArray[np.int64], truth: NDArray[np.bool_]
 ) -> tuple[int, int]:
     """Anomalies among 100 labels in batches of 20, and among the prior's first 100."""
-    features = material.features[rows]
     prior = pool_prior(material, rows)
-    space = InterestSpace.of(features, material.parts)
+    labelled = labelled_order(material, rows, prior, truth, ROUNDS)
+    first = next_batch(prior, [], ROUNDS * BATCH)
+    return int(truth[labelled].sum()), int(truth[first].sum())
+
+
+def labelled_order(
+    material: Material,
+    rows: NDArray[np.int64],
+    prior: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    rounds: int,
+) -> list[int]:
+    """Places in `rows` in the order in which they are labelled, in batches of 20 by their truth."""
+    space = InterestSpace.of(material.features[rows], material.parts)
     labels: dict[int, bool] = {}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         interest = rank_by_interest(space, prior, labels)
         for row in next_batch(interest, list(labels), BATCH):
             labels[int(row)] = bool(truth[row])
-    first = next_batch(prior, [], ROUNDS * BATCH)
-    return sum(labels.values()), int(truth[first].sum())
+    return list(labels)
 
 
 def pool_prior(material: Material, rows: NDArray[np.int64]) -> NDArray[np.float64]:
