@@ -30,6 +30,7 @@ FIGURES = {
 }
 NOTHING = "nothing learned: lists go by p-value"
 OLDER = "a model of an earlier store"
+DONE = "learning_done"
 
 
 def show_learning() -> None:
@@ -53,6 +54,7 @@ def show_learning() -> None:
 
 def say_error() -> None:
     """Say what went wrong with the last promotion, roll-back or training that was asked for."""
+    st.session_state.pop(DONE, None)
     if "learning_error" in st.session_state:
         failure(st.session_state.pop("learning_error"))
 
@@ -66,19 +68,22 @@ def _in_use(current: str | None, names: dict[str, str]) -> None:
     refit.button("Learn now", key="learn_now", on_click=_learn, width="stretch",
                  help="Refits the ranking on the labels; what is better on held-out labels is "
                  "promoted.")  # fmt: skip
-    with back.popover("Roll back", disabled=not any_left, width="stretch"):
-        st.markdown(
-            f"The ranking goes back to **{after}**. Its numbers were kept and hold again, as they "
-            "were; no label is lost, and the model can be promoted again."
-        )
-        st.button(
-            "Yes, roll back",
-            key="roll_back",
-            disabled=not any_left,
-            type="primary",
-            on_click=_roll_back,
-            args=(uuid.uuid4().hex,),
-        )
+    asked = back.button("Roll back", key="ask_roll_back", disabled=not any_left, width="stretch")
+    if asked:
+        _confirm_roll_back(after)
+
+
+@st.dialog("Roll back the ranking?")
+def _confirm_roll_back(after: str) -> None:
+    st.markdown(
+        f"The ranking goes back to **{after}**. Its numbers were kept and hold again, as they "
+        "were; no label is lost, and the model can be promoted again."
+    )
+    st.button(
+        "Yes, roll back", key="roll_back", type="primary", on_click=_roll_back,
+        args=(uuid.uuid4().hex,),
+    )  # fmt: skip
+    _close_when_done()
 
 
 def _history(history: list[Row]) -> None:
@@ -122,8 +127,8 @@ def _challengers(history: list[Row], current: str | None, names: dict[str, str])
     before = row["champion_digest"] if chosen == current else current
     changes = ask(learning.list_changes, before, chosen, 50)
     word = "did" if chosen == current else "would"
-    with st.popover("Promote this training", disabled=chosen == current):
-        _promotion(row, changes)
+    if st.button("Promote this training", key="ask_promote", disabled=chosen == current):
+        _confirm_promotion(row, changes)
     with st.expander(f"Who {word} enter and leave the first 50: {count(len(changes))} changes"):
         if not changes:
             st.caption("Nobody: the first 50 stay the same.")
@@ -145,7 +150,8 @@ def _challengers(history: list[Row], current: str | None, names: dict[str, str])
         )
 
 
-def _promotion(row: Row, changes: list[Row]) -> None:
+@st.dialog("Promote this training?")
+def _confirm_promotion(row: Row, changes: list[Row]) -> None:
     """What a person should know before giving the ranking to a model, and the button."""
     st.markdown(
         f"This training was **{row['status']}**: {literal(row['reason'] or 'no reason was kept')}."
@@ -163,12 +169,10 @@ def _promotion(row: Row, changes: list[Row]) -> None:
         "back by *Roll back*."
     )
     st.button(
-        "Yes, promote it",
-        key="promote",
-        type="primary",
-        on_click=_promote,
+        "Yes, promote it", key="promote", type="primary", on_click=_promote,
         args=(row["model_digest"], uuid.uuid4().hex),
-    )
+    )  # fmt: skip
+    _close_when_done()
 
 
 def _challenger(row: Row) -> Row:
@@ -190,6 +194,7 @@ def _learn() -> None:
 
 def _roll_back(choice_id: str) -> None:
     _try(lambda: owner().roll_back(learning.INTEREST, _who(), choice_id=choice_id))
+    st.session_state[DONE] = True
 
 
 def _promote(digest: str, choice_id: str) -> None:
@@ -198,6 +203,13 @@ def _promote(digest: str, choice_id: str) -> None:
             learning.INTEREST, digest, _who(), choice_id=choice_id, reason="chosen by hand"
         )
     )
+    st.session_state[DONE] = True
+
+
+def _close_when_done() -> None:
+    """End a dialog whose button was pressed: the page is drawn anew, with what is true now."""
+    if st.session_state.get(DONE):
+        st.rerun()
 
 
 def _who() -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
 
 from dashboard.access import owner
-from dashboard.figures import literal
+from dashboard.figures import age, literal
 from db.requests import get_request
 
 ACTIVE = ("queued", "running")
@@ -28,17 +29,27 @@ def _show(request_id: str, *, live: bool) -> None:
 
 def show_request(request: dict[str, Any]) -> None:
     """Show how far one request is, or how it ended."""
-    kind, state, done, total = (request[key] for key in ("kind", "state", "done", "total"))
+    state, done, total = (request[key] for key in ("state", "done", "total"))
+    kind = literal(_named(request))
     match state:
         case "queued":
             st.progress(0.0, text=f"{kind}: waits for its turn")
         case "running":
             share = min(done / total, 1.0) if total else 0.0
             of_total = f" of {total}" if total else ""
-            st.progress(share, text=f"{kind}: {done}{of_total} done")
+            began = f", began {age(request['started_at'])}" if request["started_at"] else ""
+            st.progress(share, text=f"{kind}: {done}{of_total} done{began}")
         case "done":
             st.success(f"{kind}: done, {done} of {total or done}")
         case "cancelled":
             st.info(f"{kind}: cancelled after {done}")
         case _:
             st.error(f"{kind} failed: {literal(request['error'])}")
+
+
+def _named(request: dict[str, Any]) -> str:
+    """What a request is about: its kind, and the source or file that it names."""
+    payload = request["payload"] or {}
+    told = json.loads(payload) if isinstance(payload, str) else payload
+    about = told.get("source") or told.get("name")
+    return f"{request['kind']} of {about}" if about else str(request["kind"])

@@ -35,6 +35,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         "server.maxUploadSize": max(1, settings.max_upload_bytes // 2**20),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
+        "client.showErrorLinks": "false",
         **theme_flags(script.parent),
     }
     arguments = [f"--{name}={value}" for name, value in flags.items()]

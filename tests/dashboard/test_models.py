@@ -84,6 +84,8 @@ def test_learning_is_asked_for_and_taken_back_by_a_click(
     assert any("The ranking in use: **the training of" in m.value for m in app.markdown)
     app.button(key="learn_now").click().run()
     assert [row["kind"] for row in scans(filled_owner)] == ["learn"]
+    app.button(key="ask_roll_back").click().run()
+    assert learning.current_model(filled_owner.store) == last
     app.button(key="roll_back").click().run()
     assert not app.exception
     assert learning.current_model(filled_owner.store) == "interest-1"
@@ -93,9 +95,12 @@ def test_a_refused_training_is_promoted_by_hand(filled_owner: FakeOwner, open_pa
     trained(filled_owner, 1, "promoted")
     refused = trained(filled_owner, 2, "refused")
     app = open_page("models")
+    app.button(key="ask_promote").click().run()
     assert "This training was **refused**: because of 2." in said(app)
+    assert learning.current_model(filled_owner.store) == "interest-1"
     app.button(key="promote").click().run()
     assert not app.exception
     assert learning.current_model(filled_owner.store) == refused
+    app.button(key="ask_roll_back").click().run()
     app.button(key="roll_back").click().run()
     assert learning.current_model(filled_owner.store) == "interest-1"
