@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state
 from dashboard.anomaly_list.gallery import MOST_TICKED, ticked, untick
-from dashboard.figures import count, literal
+from dashboard.figures import count, counted, literal
 from dashboard.states import failure
 from db.errors import StoreError
 from db.queries import anomalies
@@ -21,17 +21,20 @@ WRITTEN, ASKED = "bulk_written", "bulk_asked"
 Asked = dict[str, Any]
 
 
-def bulk_bar(fitting: int) -> None:
-    """Lay the bar out; `fitting` is how many detections the list has in all."""
-    _carry_out()
+def bulk(fitting: int) -> None:
+    """Lay the popover out; `fitting` is how many detections the list has in all."""
     chosen = ticked()
-    who = st.session_state.get("labeller") or ""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    word = f"Label {count(len(chosen))}" if chosen else "Label"
+    with st.popover(word, icon=":material/label:", width="stretch", key="bulk"):
         name = st.text_input(
-            "Who labels", value=who, max_chars=60, key="bulk_labeller", width=170
+            "Who labels",
+            value=st.session_state.get("labeller") or "",
+            max_chars=60,
+            key="bulk_labeller",
+            help="Every label carries a name.",
         ).strip()
         whole = st.segmented_control(
-            "Label",
+            "Which",
             ("ticked", "all"),
             default="ticked",
             required=True,
@@ -41,22 +44,24 @@ def bulk_bar(fitting: int) -> None:
             key="bulk_which",
         )
         number = len(chosen) if whole == "ticked" else fitting
-        for label, word in CHOICES:
-            st.button(
-                word, key=f"bulk_{label}", on_click=_ask, args=(label, name, whole == "all"),
-                disabled=not name or not 0 < number <= MOST_TICKED,
-            )  # fmt: skip
-        st.button("Untick", key="bulk_untick", type="tertiary", on_click=untick,
-                  disabled=not chosen)  # fmt: skip
+        with st.container(horizontal=True):
+            for label, word in CHOICES:
+                st.button(
+                    word, key=f"bulk_{label}", on_click=_ask, args=(label, name, whole == "all"),
+                    disabled=not name or not 0 < number <= MOST_TICKED,
+                )  # fmt: skip
+        if whole == "all" and fitting > MOST_TICKED:
+            st.caption(f"At most {count(MOST_TICKED)} at once: narrow the list first.")
+        elif not number:
+            st.caption("Tick detections in the gallery or the table: x, or the box on a picture.")
+        st.button(
+            "Untick", key="bulk_untick", type="tertiary", on_click=untick, disabled=not chosen
+        )
         if written := st.session_state.get(WRITTEN):
             st.button(
                 f"Take back {count(len(written))}", key="bulk_undo", type="tertiary",
                 icon=":material/undo:", on_click=_ask_undo, args=(written,),
             )  # fmt: skip
-    if whole == "all" and fitting > MOST_TICKED:
-        st.caption(f"At most {count(MOST_TICKED)} at once: narrow the list first.")
-    elif not name:
-        st.caption("Every label carries a name: say yours to label.")
 
 
 def _ask(label: str, name: str, whole: bool) -> None:
@@ -75,7 +80,7 @@ def _ask_undo(written: list[tuple[str, str]]) -> None:
     }  # fmt: skip
 
 
-def _carry_out() -> None:
+def carry_out() -> None:
     """Write what was asked for; rows have keys, so that a second try writes none twice."""
     asked: Asked | None = st.session_state.get(ASKED)
     if asked is None:
@@ -97,8 +102,10 @@ def _carry_out() -> None:
     rows = asked["rows"][:done]
     if asked["label"] is None:
         st.session_state.pop(WRITTEN, None)
-        st.toast(f"Took back {count(len(rows))} labels")
-        return
-    st.session_state[WRITTEN] = [(key, asked["labeller"]) for _, key in rows]
-    untick()
-    st.toast(f"{literal(asked['labeller'])} labelled {count(len(rows))}: {asked['label']}")
+        st.toast(f"Took back {counted(len(rows), 'label')}")
+    else:
+        st.session_state[WRITTEN] = [(key, asked["labeller"]) for _, key in rows]
+        untick()
+        st.toast(f"{literal(asked['labeller'])} labelled {count(len(rows))}: {asked['label']}")
+    if done == len(asked["rows"]):
+        st.rerun()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.access import ask
 from dashboard.anomaly_list import state, words
+from dashboard.anomaly_list.bulk import bulk, carry_out
 from dashboard.anomaly_list.facets import chips, facets
 from dashboard.anomaly_list.files import files
 from dashboard.anomaly_list.gallery import opened
@@ -19,7 +20,7 @@ from dashboard.anomaly_list.views import views
 from dashboard.evidence import flare_table, show_nights
 from dashboard.states import failure, nothing
 from db.errors import StoreError
-from db.queries import evidence
+from db.queries import anomalies, evidence
 from jobs.errors import JobError
 
 
@@ -29,6 +30,7 @@ def explorer() -> None:
     if name := opened():
         st.query_params["detection"] = name
         st.rerun()
+    carry_out()
     try:
         _lay_out()
     except (StoreError, JobError) as error:
@@ -52,7 +54,9 @@ def _tools() -> None:
         "Seen as", list(words.FACES), format_func=words.FACES.__getitem__, default=now.face,
         required=True, key=f"face_{state.revision()}", label_visibility="collapsed",
     )  # fmt: skip
-    said, sort, kept, out = st.columns([3.4, 2.6, 1.5, 1.5], vertical_alignment="center")
+    said, sort, label, kept, out = st.columns(
+        [2.6, 2.6, 1.6, 1.5, 1.6], vertical_alignment="center"
+    )
     with sort:
         order = st.selectbox(
             "Order", list(words.SORTS), format_func=words.SORTS.__getitem__,
@@ -62,6 +66,8 @@ def _tools() -> None:
     if (chosen, order) != (now.face, now.sort):
         state.show(replace(now, face=chosen or now.face, sort=order), widgets=False)
     said.markdown(how_many())
+    with label:
+        bulk(ask(anomalies.count_of, state.shown().wanted))
     with kept:
         views()
     with out:

@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import pictures
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state
-from dashboard.figures import age, count, literal
+from dashboard.figures import age, count, counted, literal
 from dashboard.progress import follow
 from dashboard.states import failure
 from db.errors import StoreError
@@ -58,7 +58,7 @@ def _cards(found: list[Row]) -> None:
                 pictures.show_cutout(row["cutout_file"], literal(name), f"example of {name}")
             here = row["cluster_key"] in chosen
             st.button(
-                f"{count(row['size'])}, {count(row['candidates'])} candidates",
+                f"{counted(row['size'], 'member')}, {counted(row['candidates'], 'candidate')}",
                 key=f"show_{row['cluster_key']}",
                 type="primary" if here else "secondary",
                 help="List its detections",

@@ -8,7 +8,6 @@ import streamlit as st
 
 from dashboard.access import ask
 from dashboard.anomaly_list import state, words
-from dashboard.anomaly_list.bulk import bulk_bar
 from dashboard.anomaly_list.gallery import TICKED, gallery, missed, ticked
 from dashboard.figures import count, name_of
 from dashboard.paging import Pager
@@ -40,7 +39,6 @@ def show_list(*, as_table: bool = False) -> None:
     else:
         gallery(page.rows, key="list_gallery", note=NOTES.get(now.sort, ""))
     pager.turn(page.next, words.SORTS[now.sort] + " first")
-    bulk_bar(fitting)
 
 
 def how_many() -> str:

@@ -118,7 +118,7 @@ def _chart(held: Row, rows: list[Row], colour: str, key: str) -> Any:
             tooltip=["object", "verdict", alt.Tooltip("p_value", format=".3g"), "colour"],
         )
         .add_params(brush)
-        .properties(height=380)
+        .properties(height=440)
     )  # fmt: skip
 
 

@@ -230,8 +230,10 @@ def extent(store: Reads, measure: str) -> tuple[float, float] | None:
 
 
 def methods(store: Reads) -> list[str]:
-    """The names of the scores that current detections have."""
-    rows = store.rows("SELECT DISTINCT method FROM scores ORDER BY method")
+    """The names of the scores of which some detection has a percentile."""
+    rows = store.rows(
+        "SELECT DISTINCT method FROM scores WHERE percentile IS NOT NULL ORDER BY method"
+    )
     return [row["method"] for row in rows]
 
 
