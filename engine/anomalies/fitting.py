@@ -43,16 +43,24 @@ ALL_DISTANCES: tuple[type[Distance], ...] = (
     NearestNeighbours,
     IsolationForest,
 )
+SHAPE_DISTANCES: tuple[type[Distance], ...] = (NearestNeighbours, PcaReconstruction, Mahalanobis)
 Recipe = tuple[tuple[str, ...], CombinationRule]
 # The first of each by the mean ROC-AUC on sources kept for choosing (docs/results/anomaly.json),
 # the others where an embedder has not the parts for it.
 OBJECT_RECIPES: tuple[Recipe, ...] = (
-    (("mahalanobis_zoom", "pca_reconstruction_zoom_morphology"), "mean_rank"),
+    (
+        (
+            "mahalanobis_fitted",
+            "pca_reconstruction_fitted_morphology",
+            "mahalanobis_fitted_morphology",
+        ),
+        "mean_rank",
+    ),
     (("mahalanobis", "knn_morphology"), "fisher"),
     (("mahalanobis", "knn"), "fisher"),
 )
 SCENE_RECIPES: tuple[Recipe, ...] = (
-    (("pca_reconstruction", "knn", "mahalanobis_zoom"), "fisher"),
+    (("pca_reconstruction", "knn", "mahalanobis_fitted"), "mean_rank"),
     *OBJECT_RECIPES[1:],
 )
 CENTRED_SHARE = 0.9
@@ -204,8 +212,7 @@ def _fit_methods(
         rows = normals.features[fit, columns]
         kinds: tuple[type[Distance], ...] = ALL_DISTANCES
         if part != main:
-            shape = part.endswith(SHAPE)
-            kinds = (NearestNeighbours, PcaReconstruction) if shape else (Mahalanobis,)
+            kinds = SHAPE_DISTANCES if part.endswith(SHAPE) else (Mahalanobis,)
         for kind in kinds:
             label = kind.method if part == main else f"{kind.method}_{_suffix(part)}"
             if names is not None and label not in names:

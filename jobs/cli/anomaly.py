@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from engine.sky import SimulatedFrame
 
 EMBEDDER_HELP = (
-    "efficientnet_lite0, efficientnet_lite0:8, morphology or vit:FOLDER; of the central half after "
-    "zoom-; joined by +."
+    "efficientnet_lite0, efficientnet_lite0:8, morphology or vit:FOLDER; of the object in the "
+    "middle after fitted-, of the central half after zoom-; joined by +."
 )
 SOURCE_EMBEDDER = "efficientnet_lite0+morphology"
-DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+zoom-efficientnet_lite0+zoom-morphology"
+DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+fitted-efficientnet_lite0+fitted-morphology"
 
 
 def score(

@@ -6,7 +6,7 @@ from engine.anomalies.embedders.base import Embedder, check_images
 from engine.errors import ModelError
 
 SOURCE_EMBEDDER = "efficientnet_lite0+morphology"
-DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+zoom-efficientnet_lite0+zoom-morphology"
+DEFAULT_EMBEDDER = "efficientnet_lite0+morphology+fitted-efficientnet_lite0+fitted-morphology"
 
 __all__ = ["DEFAULT_EMBEDDER", "SOURCE_EMBEDDER", "Embedder", "check_images", "make_embedder"]
 
@@ -15,8 +15,9 @@ def make_embedder(name: str) -> Embedder:
     """Make the embedder called `name`.
 
     Names: "efficientnet_lite0" (one view), "efficientnet_lite0:8" (mean of 8 dihedral views),
-    "morphology", "vit:FOLDER_OR_HUB_NAME", any of them after "zoom-" (of the central half), and
-    several joined by "+". Raises ModelError for any other name or when weights are missing.
+    "morphology", "vit:FOLDER_OR_HUB_NAME", any of them after "fitted-" (of the object in the
+    middle) or "zoom-" (of the central half), and several joined by "+". Raises ModelError for any
+    other name or when weights are missing.
     """
     if "+" in name and not name.startswith("vit:"):
         from engine.anomalies.embedders.joined import JoinedEmbedder
@@ -26,6 +27,10 @@ def make_embedder(name: str) -> Embedder:
         from engine.anomalies.embedders.zoomed import ZoomedEmbedder
 
         return ZoomedEmbedder(make_embedder(name.removeprefix("zoom-")))
+    if name.startswith("fitted-"):
+        from engine.anomalies.embedders.fitted import FittedEmbedder
+
+        return FittedEmbedder(make_embedder(name.removeprefix("fitted-")))
     if name == "morphology":
         from engine.anomalies.embedders.morphology import MorphologyEmbedder
 
@@ -40,5 +45,6 @@ def make_embedder(name: str) -> Embedder:
         return VitEmbedder(name.removeprefix("vit:"))
     raise ModelError(
         f"no embedder {name!r}: use efficientnet_lite0, efficientnet_lite0:8, morphology or "
-        "vit:FOLDER_OR_HUB_NAME, after zoom- for the central half, joined by + if several"
+        "vit:FOLDER_OR_HUB_NAME, after fitted- for the object in the middle or zoom- for the "
+        "central half, joined by + if several"
     )

@@ -24,10 +24,11 @@ CANDIDATES = (
     "pca_reconstruction",
     "mahalanobis",
     "knn",
-    "mahalanobis_zoom",
     "knn_morphology",
-    "knn_zoom_morphology",
-    "pca_reconstruction_zoom_morphology",
+    "mahalanobis_fitted",
+    "knn_fitted_morphology",
+    "pca_reconstruction_fitted_morphology",
+    "mahalanobis_fitted_morphology",
 )
 MOST_MEMBERS = 4
 NOT_CHOSEN_BY = ("ztf_drb",)  # its labels are another classifier's

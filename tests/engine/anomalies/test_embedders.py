@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.anomalies.embedders import make_embedder
+from engine.anomalies.embedders.fitted import object_sizes, object_squares
 from engine.anomalies.embedders.precision import best_precision
 from engine.anomalies.embedders.vit import VitEmbedder
 from engine.errors import ModelError
@@ -94,6 +95,38 @@ def test_the_number_format_is_what_the_processor_has(
 ) -> None:
     assert best_precision(capabilities, ["x86"]) == precision
     assert best_precision(capabilities, []) != "int8"
+
+
+def disc(radius_px: float, side: int = 160, level: float = 0.05) -> np.ndarray:
+    """One image float32 (1, 3, side, side): a flat disc in the middle over a flat sky."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    plane = np.where(np.hypot(y, x) <= radius_px, 0.9, level).astype(np.float32)
+    return np.repeat(plane[None, None], 3, axis=1)
+
+
+def test_a_fitted_square_follows_the_light_in_the_middle() -> None:
+    small, large = (float(object_sizes(disc(radius))[0]) for radius in (20, 40))
+    # 90 % of a disc's light lies within sqrt(0.9) of its radius, and the margin is 1.5.
+    assert small == pytest.approx(1.5 * 20 * 0.9**0.5 / 80, abs=0.03)
+    assert large == pytest.approx(2 * small, rel=0.06)
+    beside = disc(20)
+    beside[:, :, 10:40, 10:40] = 0.9  # another one, not connected with the middle
+    assert float(object_sizes(beside)[0]) == small
+
+
+def test_where_nothing_is_in_the_middle_the_square_is_the_central_half() -> None:
+    assert float(object_sizes(np.full((1, 3, 160, 160), 0.3, np.float32))[0]) == 0.5
+    assert float(object_sizes(disc(200))[0]) == 0.5  # sky and disc are one
+
+
+def test_a_fitted_embedder_sees_the_same_of_an_object_of_any_size() -> None:
+    fitted = make_embedder("fitted-morphology")
+    assert fitted.parts == {"fitted-morphology": slice(0, 81)}
+    near, far = (fitted.embed(disc(radius, 320))[0] for radius in (40, 80))
+    whole = make_embedder("morphology")
+    apart = np.abs(whole.embed(disc(40, 320)) - whole.embed(disc(80, 320))).sum()
+    assert np.abs(near - far).sum() < 0.2 * apart
+    np.testing.assert_array_equal(object_squares(disc(40), 80).shape, (1, 3, 80, 80))
 
 
 def test_a_zoomed_embedder_sees_the_central_half() -> None:

@@ -73,6 +73,7 @@ def test_every_part_and_the_class_head_have_their_methods(reference: Reference) 
         "isolation_forest",
         "knn_morphology",
         "pca_reconstruction_morphology",
+        "mahalanobis_morphology",
         "relative_mahalanobis",
         "vim",
         "msp",
