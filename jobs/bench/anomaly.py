@@ -34,15 +34,16 @@ from jobs.bench.anomalies.probes import probes
 from jobs.bench.anomalies.ranking import Material, ranking
 from jobs.bench.anomalies.rates import nights, realised_rates
 from jobs.bench.anomalies.speed import speed
+from jobs.bench.anomalies.tuning import tuned
 from jobs.bench.result import write_result
 
-SECTIONS = ("ranking", "rates", "learning", "probes", "simulated", "speed")
+SECTIONS = ("ranking", "rates", "learning", "probes", "tuning", "simulated", "speed")
 SIMULATED_FRAMES = 30
 RATE_FRAMES = 800
 CALIBRATIONS = (200, 1000)
 SIMULATED_CALIBRATION = 5000
 RATE_EMBEDDER = "morphology"
-EIGHT_VIEWS = "efficientnet_lite0:8+morphology+zoom-efficientnet_lite0:8+zoom-morphology"
+EIGHT_VIEWS = "efficientnet_lite0:8+morphology+fitted-efficientnet_lite0:8+fitted-morphology"
 
 NOTES = (
     "Sources (objects, or the image that crops come from) are dealt into seven parts, anomalies "
@@ -157,6 +158,8 @@ def real_sections(
     if "probes" in sections and sets:
         say("probes")
         figures["probes"] = probes(sets, material, seed)
+    if "tuning" in sections and sets:
+        figures["tuning"] = tuned(sets, seed, say)
     return figures
 
 
