@@ -19,6 +19,7 @@ export default function desk({ data, parentElement, setStateValue }) {
 class Desk {
   constructor(parent, data) {
     this.store = `skysieve-outbox/${data.labeller}`;
+    this.holder = this.seat();
     this.queue = [];
     this.outbox = this.remembered();
     this.stack = [];
@@ -79,8 +80,7 @@ class Desk {
     this.progress.textContent = data.progress;
     this.news.textContent = data.news;
     this.draw();
-    const isNew = this.serial === 0;  // what the server knows of is another desk's, or nothing
-    if (isNew && (this.outbox.length || data.serial)) this.flush();
+    if (this.serial === 0) this.flush();  // says who asks, and what an earlier visit left unsaid
   }
 
   take(item) {
@@ -302,7 +302,7 @@ class Desk {
     this.flushed = Date.now();
     this.send({
       events: this.outbox, held: this.queue.map((item) => [item.id, item.look]),
-      queue: this.queueName, look: this.look, enough: ENOUGH[this.mode], serial: ++this.serial,
+      holder: this.holder, queue: this.queueName, look: this.look, enough: ENOUGH[this.mode], serial: ++this.serial,
     });
   }
 
@@ -318,6 +318,18 @@ class Desk {
     try {
       sessionStorage.setItem(this.store, JSON.stringify(this.outbox));
     } catch { /* a browser without storage loses only what a reload interrupts */ }
+  }
+
+  // This tab, also after a reload: what it holds nobody else is handed, but it is handed it again.
+  seat() {
+    const fresh = `${Date.now()}-${Math.random()}`;
+    try {
+      const kept = sessionStorage.getItem("skysieve-seat") ?? fresh;
+      sessionStorage.setItem("skysieve-seat", kept);
+      return kept;
+    } catch {
+      return fresh;
+    }
   }
 
   remembered() {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ from dashboard.verification.items import items_of
 from dashboard.verification.outbox import Outcome, carry_out
 from db.preferences import preferences_of
 from db.queries import verify
-from db.ranking import latest
+from db.ranking import changes, latest
 from jobs.labelling import LEARNED, Labelling
 
 HERE = Path(__file__).parent
 KEY = "desk"
 AHEAD = 4
+TOP = 20
 RENEW = timedelta(seconds=20)
 _PARTS = ("stage.js", "keys.js", "desk.js")
 
@@ -40,9 +40,9 @@ def show_desk(labeller: str, queue: str) -> None:
 
 def _desk(labeller: str, queue: str) -> None:
     desk: Labelling = owner().labelling
-    holder = st.session_state.setdefault("desk_holder", uuid.uuid4().hex)
     outcome: Outcome = st.session_state.setdefault(f"desk_outcome_{labeller}", Outcome())
     said = _said(queue)
+    holder = str(said.get("holder", ""))[:64]
     carry_out(desk, said.get("events", []), labeller=labeller, holder=holder, outcome=outcome)
     preferences = preferences_of(desk.store, labeller)
     look = Look.of(said.get("look") or preferences.get("look") or {})
@@ -62,7 +62,7 @@ def _desk(labeller: str, queue: str) -> None:
         "acked": _of_now(outcome.acked, said),
         "refused": [each for each in outcome.refused if each["id"] in _ids(said)],
         "nothing_to_undo": outcome.nothing_to_undo or not _has_labels(desk, labeller),
-        "empty": not ids,
+        "empty": bool(holder) and not ids,
         "progress": _progress(desk, labeller),
         "news": _news(desk) if queue == LEARNED else "",
         "serial": said.get("serial", 0),
@@ -87,6 +87,8 @@ def _handed(
     desk: Labelling, labeller: str, holder: str, queue: str, said: dict[str, Any]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Hand out when the browser runs short, and renew what it has before its minute is over."""
+    if not holder:
+        return (), ()  # the browser says first who it is, so that a reload finds what it had
     held = [name for name, _ in said.get("held", [])]
     if st.session_state.get("desk_queue") != (labeller, queue):
         st.session_state["desk_queue"] = (labeller, queue)
@@ -138,11 +140,13 @@ def _news(desk: Labelling) -> str:
     if newest is None:
         return "No ranking yet."
     measured = (
-        f", {newest['held_out_auc']:.2f} of 1 on {newest['held_out']} held-out labels"
+        f", ROC-AUC {newest['held_out_auc']:.2f} on {newest['held_out']} held-out labels"
         if newest["held_out_auc"] is not None
         else ""
     )
+    entered = sum(row["change"] == "enters" for row in changes(desk.store, TOP))
+    changed = f" {entered} of its first {TOP} are new there." if entered else ""
     return (
         f"Ranking {newest['number']}: learned from {newest['labelled']} labels "
-        f"({newest['liked']} accepted){measured}."
+        f"({newest['liked']} accepted){measured}.{changed}"
     )

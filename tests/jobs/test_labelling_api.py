@@ -1,0 +1,98 @@
+"""Kinds, agreement, gold and rankings over a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobs.gold import truth_of
+from tests.jobs.serving import Served, served
+
+pytestmark = pytest.mark.slow
+
+NIGHT = "sim:labels,frames=4,terrain=0,size=64"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("labelling") / "home") as server:
+        assert server.scanned(NIGHT)["stored"] == 4
+        yield server
+
+
+def detections(server: Served) -> list[str]:
+    rows = server.get("candidates", verdict="all", limit=100)["rows"]
+    return sorted(row["detection_id"] for row in rows)
+
+
+def test_a_kind_decides_the_label_and_two_people_disagree(server: Served) -> None:
+    one = detections(server)[0]
+    ann: dict[str, Any] = {"detection_id": one, "labeller": "ann", "kind": "cosmic_ray"}
+    server.post("labels", **ann, grade=1, label_id="a", seconds=0.5, blind=True)
+    server.post("labels", detection_id=one, labeller="bob", label="accept", label_id="b")
+    rows = {row["label_id"]: row for row in server.get("labels")["rows"]}
+    assert (rows["a"]["label"], rows["a"]["grade"], rows["a"]["blind"]) == ("reject", 1, True)
+    found = server.get("labels/agreement")
+    assert [(pair["items"], pair["differ"]) for pair in found["pairs"]] == [(1, [one])]
+    assert {row["labeller"] for row in found["labellers"]} == {"ann", "bob"}
+    disputed = server.get("labels/consensus", state="disputed")
+    assert [row["detection_id"] for row in disputed["rows"]] == [one]
+    assert disputed["counts"]["disputed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"kind": "ufo"}, "expected a kind"),
+        ({"kind": "boring", "label": "accept"}, "boring means reject"),
+        ({"kind": "boring", "grade": 2.5}, "grade must be a whole number"),
+        ({"kind": "boring", "grade": 9}, "grade from 0 to 5"),
+        ({}, "lacks label or kind"),
+    ],
+)
+def test_a_label_that_cannot_be_is_refused(
+    server: Served, body: dict[str, Any], message: str
+) -> None:
+    named = {"detection_id": detections(server)[0], "labeller": "eve"}
+    answer = server.call("POST", "labels", json=named | body)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+
+
+def test_the_truth_of_a_simulated_night_becomes_gold(server: Served) -> None:
+    asked = server.post("gold", source="sim:labels")
+    deadline = time.monotonic() + 60
+    while (state := server.get(f"scans/{asked['request_id']}"))["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert state["state"] == "done", state
+    gold = server.get("gold")
+    assert len(gold["rows"]) == state["result"]["items"]
+    assert {row["origin"] for row in gold["rows"]} <= {"injection"}
+    assert server.call("POST", "gold", json={"source": "folder:/x"}).status_code in (200, 202)
+    one = detections(server)[-1]
+    gold_before = len(gold["rows"])
+    added = server.post("gold", detection_id=one, kind="boring", set_by="eve")["added"]
+    assert len(server.get("gold")["rows"]) == gold_before + added
+
+
+def test_the_ranking_is_fitted_when_asked(server: Served) -> None:
+    answer = server.call("POST", "labels/rankings", json={})
+    if len(detections(server)) < 3:
+        assert "at least 3 detections" in answer.json()["error"]
+        return
+    assert answer.json()["candidates"] >= 3
+    assert server.get("labels/rankings")["rows"][0]["cause"] in ("asked", "batch")
+
+
+def test_truth_names_what_was_injected() -> None:
+    from engine.sky import simulated_again
+
+    nights = {f"gold-{n:04d}": simulated_again(f"gold-{n:04d}").truth for n in range(12)}
+    name = next(k for k, t in nights.items() if any(thing.is_anomaly for thing in t.objects))
+    thing = next(thing for thing in nights[name].objects if thing.is_anomaly)
+    odd, nowhere = ("odd", thing.x, thing.y, 20), ("nowhere", -500.0, -500.0, 20)
+    assert truth_of([(name, 256, [nowhere, odd])]) == [("odd", "astrophysical")]
