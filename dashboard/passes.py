@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,11 @@ ORDERS = {"priority": "by worth", "raster": "raster order"}
 
 @dataclass(frozen=True)
 class Arrival:
-    """Totals after a number of whole tiles: `value` is the sum of pixels x science value."""
+    """Totals after a number of whole tiles: `value` is the sum of pixels x science value.
+
+    `psnr_db` is the mean over all frames, against each frame's peak, with its median where tiles
+    are missing; None where a run did not keep what that takes.
+    """
 
     order: str
     bytes: int
@@ -20,6 +25,7 @@ class Arrival:
     frames: int
     value: float
     anomalies: int
+    psnr_db: float | None = None
 
 
 def in_order(tiles: Sequence[Tile], order: str) -> list[Tile]:
@@ -29,10 +35,12 @@ def in_order(tiles: Sequence[Tile], order: str) -> list[Tile]:
 
 def arrivals(tiles: Sequence[Tile], order: str) -> list[Arrival]:
     """The totals after each tile of an order, from nothing to all."""
-    totals = [Arrival(ORDERS[order], 0, 0, 0, 0.0, 0)]
+    quality = _Quality(tiles)
+    totals = [Arrival(ORDERS[order], 0, 0, 0, 0.0, 0, quality.mean)]
     begun: set[str] = set()
     for tile in in_order(tiles, order):
         begun.add(tile["frame_digest"])
+        quality.add(tile)
         last = totals[-1]
         totals.append(
             Arrival(
@@ -42,9 +50,40 @@ def arrivals(tiles: Sequence[Tile], order: str) -> list[Arrival]:
                 len(begun),
                 last.value + _value(tile),
                 last.anomalies + tile["anomalies"],
+                quality.mean,
             )
         )
     return totals
+
+
+class _Quality:
+    """The mean PSNR over frames while their tiles arrive."""
+
+    def __init__(self, tiles: Sequence[Tile]) -> None:
+        self.known = all(tile.get("flat_rmse") is not None for tile in tiles)
+        self._left: dict[str, float] = {}
+        self._whole: dict[str, float] = {}
+        for tile in tiles if self.known else ():
+            frame, pixels = tile["frame_digest"], tile["height"] * tile["width"]
+            self._left[frame] = self._left.get(frame, 0.0) + pixels * tile["flat_rmse"] ** 2
+            self._whole[frame] = self._whole.get(frame, 0.0) + pixels * tile["peak"] ** 2
+        self._total = sum(self._psnr(frame) for frame in self._left)
+
+    @property
+    def mean(self) -> float | None:
+        return self._total / len(self._left) if self._left else None
+
+    def add(self, tile: Tile) -> None:
+        if not self.known:
+            return
+        frame, pixels = tile["frame_digest"], tile["height"] * tile["width"]
+        self._total -= self._psnr(frame)
+        self._left[frame] -= pixels * (tile["flat_rmse"] ** 2 - tile["rmse"] ** 2)
+        self._total += self._psnr(frame)
+
+    def _psnr(self, frame: str) -> float:
+        share = max(self._left[frame] / max(self._whole[frame], 1e-30), 1e-10)
+        return -10.0 * math.log10(share)
 
 
 def within(totals: Sequence[Arrival], budget: int) -> Arrival:
@@ -62,6 +101,7 @@ def curve(totals: Sequence[Arrival], points: int = 200) -> list[dict[str, Any]]:
             "order": row.order,
             "bytes_share": row.bytes / max(all_of.bytes, 1),
             "value_share": row.value / max(all_of.value, 1e-30),
+            "psnr_db": row.psnr_db,
             "anomaly_share": row.anomalies / all_of.anomalies if all_of.anomalies else None,
         }
         for row in kept

@@ -13,7 +13,10 @@ from engine.frame import Mask, Pixels
 
 @dataclass(frozen=True)
 class CodecTile:
-    """One tile of a coded frame; root-mean-square values in the frame's pixel units."""
+    """One tile of a coded frame; root-mean-square values in the frame's pixel units.
+
+    `flat_rmse` is the error where the tile never arrives and the frame's median stands for it.
+    """
 
     row: int
     column: int
@@ -25,6 +28,7 @@ class CodecTile:
     rmse: float
     predicted_rmse: float
     dropout_std: float
+    flat_rmse: float | None = None
 
 
 @dataclass(frozen=True)

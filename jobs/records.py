@@ -30,6 +30,7 @@ from jobs.rows import Row
 
 LN2 = float(np.log(2.0))
 RANKING_METHOD = "combined"
+HALF_RANGE = 60_000.0
 BEFORE_RUNS = ("frames", "observations", "intake")
 
 
@@ -189,6 +190,8 @@ def _codec_rows(record: Record, frame: Frame, run_id: str, result: CodecResult) 
         confidence_file=uncertainty(result.confidence),
         predicted_file=uncertainty(result.predicted_rmse),
         error_file=uncertainty(error_plane),
+        arrays_file=record.file(_codec_arrays(frame, result)),
+        bound_map=result.bound_map,
     )
     for tile in result.tiles:
         columns = asdict(tile)
@@ -199,6 +202,22 @@ def _codec_rows(record: Record, frame: Frame, run_id: str, result: CodecResult) 
             tile_column=columns.pop("column"),
             **columns,
         )
+
+
+def _codec_arrays(frame: Frame, result: CodecResult) -> bytes:
+    """The signed error of each pixel, of several planes the largest, and the bound on it."""
+    error = (result.reconstruction - frame.filled()).reshape(-1, frame.height, frame.width)
+    largest = np.abs(error).argmax(axis=0)
+    arrays = {"difference": np.take_along_axis(error, largest[None], axis=0)[0]}
+    if result.bound_90 is not None:
+        arrays["bound"] = result.bound_90
+    return pack_arrays(**{name: _half(values) for name, values in arrays.items()})
+
+
+def _half(values: NDArray[np.float32]) -> NDArray[np.floating]:
+    """In half precision where its range holds them."""
+    largest = float(np.nanmax(np.abs(values), initial=0.0))
+    return values.astype(np.float16 if largest < HALF_RANGE else np.float32)
 
 
 def _cosmic_ray_rows(record: Record, frame: Frame, run_id: str, result: CosmicRayResult) -> None:

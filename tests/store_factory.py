@@ -202,6 +202,13 @@ class Night:
             confidence_file=self.picture(4 * error * self.rng.uniform(0.7, 1.3, raw.shape)),
             predicted_file=self.picture(4 * error),
             error_file=self.picture(4 * np.abs(decoded - raw)),
+            arrays_file=self.keep(
+                pack_arrays(
+                    difference=(decoded - raw).astype(np.float16),
+                    bound=(2 * error).astype(np.float16),
+                )
+            ),
+            bound_map="combined",
         )
         for index in range(4):
             row, column, half = index // 2, index % 2, SIDE // 2
@@ -218,6 +225,7 @@ class Night:
                 rmse=0.01 * (index + 1),
                 predicted_rmse=0.011 * (index + 1),
                 dropout_std=0.008 * (index + 1),
+                flat_rmse=0.1 * (index + 1),
             )
 
     def add_cosmic_ray_run(

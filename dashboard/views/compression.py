@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
-from dashboard import charts, codec_curves, pictures
+from dashboard import charts, codec_curves, codec_layers, layers, pictures, viewer
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal, made_by, name_of, number, size
 from dashboard.frame_choice import choose_frame
 from dashboard.inapplicable import inapplicable_frames
-from dashboard.states import empty
+from dashboard.states import empty, failure
 from dashboard.tables import measured, moment, table
+from db.errors import StoreError
 from db.queries import compression
 from engine.cards import read_card
+from engine.errors import EngineError
+from engine.stretch import Method
 
 MEASURES = {
     "PSNR": ("psnr_db", "PSNR (dB)", "Higher is closer to the original."),
@@ -27,6 +30,9 @@ MEASURES = {
 }
 STRONG, MODERATE = 0.6, 0.3
 ENOUGH_TILES = 4
+WELL_COVERED = 2.0
+VIEWER = "codec_viewer"
+STRETCHES = [name for name in get_args(Method) if name != "linear"]
 
 
 def show() -> None:
@@ -142,11 +148,133 @@ def _one_frame(frame_digest: str) -> None:
         f"{number(run['peak'])}), MS-SSIM {number(run['ms_ssim'])}, {size(run['bytes'])}; "
         + made_by(run["model"], run["model_digest"], run["finished_at"])
     )
-    (badge,) = [
-        row
-        for row in ask(compression.calibration_badges)
-        if row["model_digest"] == run["model_digest"]
-    ]
+    try:
+        coded = codec_layers.coded_frame(run)
+        if coded is None:
+            _pictures(run)
+        else:
+            st.fragment(_workbench)(run, coded)
+    except (StoreError, EngineError) as error:
+        failure(error)
+    _badges(run)
+    tiles = ask(compression.codec_tiles, run["run_id"])
+    if len(tiles) >= ENOUGH_TILES:
+        charts.show(
+            charts.tile_errors(tiles, unit),
+            "One point a tile and map: a map whose points rise can be believed.",
+        )
+
+
+def _workbench(run: dict[str, Any], coded: codec_layers.CodedFrame) -> None:
+    """Panels that zoom and pan as one, with what the chosen rectangle holds."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    method = left.segmented_control(
+        "Stretch of original and decoded",
+        STRETCHES,
+        default="zscale",
+        required=True,
+        key="codec_stretch",
+        help="Both share the original's limits.",
+    )
+    veiled = right.toggle(
+        "Lay the uncertainty over the decoded frame",
+        disabled=coded.bound is None,
+        key="veil",
+        help="The denser the veil, the wider the 90 % interval of the error.",
+    )
+    unit = run["unit"] or "pixel units"
+
+    def picture(what: str) -> str:
+        return codec_layers.picture_url(coded, run["run_id"], what, method or "zscale")
+
+    top = f"{coded.limit:.3g} {unit}"
+    scale = ("0", top, layers.MAP_COLOURS)
+    panels = [
+        viewer.Panel("Original", "original frame", picture("original")),
+        viewer.Panel(
+            "Decoded from its bytes alone", "decoded frame", picture("decoded"),
+            ("veil",) if veiled and coded.bound is not None else (),
+        ),
+        viewer.Panel(
+            "Difference", "difference of decoded and original", picture("difference"),
+            scale=(f"-{top}", top, codec_layers.DIVERGING),
+            note="decoded minus original: blue is too dark, orange too bright",
+        ),
+        viewer.Panel("True error", "map of the true error", picture("error"), scale=scale),
+    ]  # fmt: skip
+    if coded.bound is not None:
+        panels.append(
+            viewer.Panel(
+                "90 % bound on the error", "map of the bound on the error", picture("bound"),
+                scale=scale, note=f"from the {literal(_map_name(run['bound_map']))} map",
+            )
+        )  # fmt: skip
+    panels += [
+        viewer.Panel(
+            "Dropout", "map of the dropout spread", layers.stored_url(run["confidence_file"]),
+            note=f"spread of {run['samples']} Monte-Carlo-dropout decodings",
+        ),
+        viewer.Panel(
+            "Closed form", "map of the expected error", layers.stored_url(run["predicted_file"]),
+            note="error that the entropy model expects",
+        ),
+    ]  # fmt: skip
+    box = _chosen_box(run)
+    viewer.show(
+        viewer.View(
+            frame=run["frame_digest"],
+            shape=(run["height"], run["width"]),
+            panels=panels,
+            overlays={"veil": codec_layers.overlay_url(coded, run["run_id"])} if veiled else {},
+            marks=[box] if box else [],
+        ),
+        key=VIEWER,
+        on_choice=lambda: None,
+    )
+    _box_line(run, coded, box)
+
+
+def _chosen_box(run: dict[str, Any]) -> tuple[int, int, int, int] | None:
+    """Rows and columns (y0, x0, height, width) that the Box tool drew on this frame."""
+    state = st.session_state.get(VIEWER)
+    chosen = state["chosen"] if state and "chosen" in state else None
+    if not chosen or chosen.get("frame") != run["frame_digest"] or chosen["kind"] != "box":
+        return None
+    y, x = max(0, int(chosen["y"])), max(0, int(chosen["x"]))
+    height = min(int(chosen["height"]), run["height"] - y)
+    width = min(int(chosen["width"]), run["width"] - x)
+    return (y, x, height, width) if height > 0 and width > 0 else None
+
+
+def _box_line(
+    run: dict[str, Any],
+    coded: codec_layers.CodedFrame,
+    box: tuple[int, int, int, int] | None,
+) -> None:
+    y, x, height, width = box or (0, 0, run["height"], run["width"])
+    found = codec_layers.box_figures(coded, slice(y, y + height), slice(x, x + width))
+    unit = run["unit"] or "pixel units"
+    where = (
+        f"Rows {y} to {y + height - 1}, columns {x} to {x + width - 1}" if box else "Whole frame"
+    )
+    if found is None:
+        st.caption(f"{where}: no good pixel.")
+        return
+    bound = ""
+    if found.bound is not None and found.inside is not None:
+        bound = (
+            f"; the 90 % bound is {number(found.bound, unit)} on average, and "
+            f"{100 * found.inside:.1f} % of the pixels lie within theirs"
+        )
+    st.caption(
+        f"{where}: {count(found.pixels)} pixels, error {number(found.rmse, unit)} (root mean "
+        f"square), {number(found.largest, unit)} at most{bound}."
+        + ("" if box else " Draw a box to see the same of a part.")
+    )
+
+
+def _pictures(run: dict[str, Any]) -> None:
+    """Colour frames, and runs that kept pictures alone."""
     first = st.columns(3)
     with first[0]:
         pictures.show(run["preview_file"], "Original", "original frame")
@@ -161,22 +289,57 @@ def _one_frame(frame_digest: str) -> None:
             f"Dropout map: spread of {run['samples']} Monte-Carlo-dropout decodings",
             "map of the dropout spread",
         )
-        _badge(badge, "dropout", run["dropout_spearman"])
     with second[1]:
         pictures.show(
             run["predicted_file"],
             "Closed-form map: error the entropy model expects",
             "map of the expected error",
         )
+    why = "colour frames" if run["planes"] > 1 else "runs of earlier versions"
+    st.caption(f"The three error maps share one colour scale. Zoom is not there for {why}.")
+
+
+def _badges(run: dict[str, Any]) -> None:
+    """How far each map can be believed: on this store's runs, and on the weights' held-out sets."""
+    (badge,) = [
+        row
+        for row in ask(compression.calibration_badges)
+        if row["model_digest"] == run["model_digest"]
+    ]
+    first, second, third = st.columns(3)
+    with first:
+        st.markdown("**Dropout**")
+        _badge(badge, "dropout", run["dropout_spearman"])
+    with second:
+        st.markdown("**Closed form**")
         _badge(badge, "predicted", run["predicted_spearman"])
-    with second[2]:
-        tiles = ask(compression.codec_tiles, run["run_id"])
-        if len(tiles) >= ENOUGH_TILES:
-            charts.show(
-                charts.tile_errors(tiles, unit),
-                "One point a tile and map: a map whose points rise can be believed.",
-            )
-    st.caption("The three error maps of a frame share one colour scale.")
+    with third:
+        st.markdown("**90 % bound**")
+        _bound_badge(run)
+
+
+def _bound_badge(run: dict[str, Any]) -> None:
+    card = read_card("codec")
+    held_out = card.metrics.get("error_maps", {}).get(run["bound_map"] or "")
+    if not run["bound_map"] or card.digest != run["model_digest"] or not held_out:
+        st.badge("not calibrated: no bound with this run", color="gray")
+        return
+    share = 100 * held_out["coverage"]
+    colour = "blue" if abs(share - 90) <= WELL_COVERED else "orange"
+    st.badge(
+        f"covers {share:.1f} % of held-out pixels",
+        color=colour,  # type: ignore[arg-type]
+        help="Mean over the held-out Mars sets at 0.25 and 0.5 bits a pixel; 90 % is right.",
+    )
+    st.caption(
+        f"The {_map_name(run['bound_map'])} map, calibrated on {card.calibration['frames']} "
+        f"decodings of other images; Spearman {held_out['spearman']:.2f} and AUSE "
+        f"{held_out['ause']:.2f} on the held-out sets."
+    )
+
+
+def _map_name(name: str | None) -> str:
+    return (name or "").replace("_", "-")
 
 
 def _badge(badge: dict[str, Any], which: str, here: float | None) -> None:

@@ -57,7 +57,7 @@ def _budget(everything: int) -> int:
 def _arrived(totals: dict[str, list[passes.Arrival]], budget: int) -> None:
     now = {order: passes.within(rows, budget) for order, rows in totals.items()}
     whole = totals["priority"][-1]
-    cards = st.grid(4)
+    cards = st.grid(5)
     first, raster = now["priority"], now["raster"]
     for label, value, beside in (
         ("Tiles arrived", f"{count(first.tiles)} of {count(whole.tiles)}", count(raster.tiles)),
@@ -72,6 +72,7 @@ def _arrived(totals: dict[str, list[passes.Arrival]], budget: int) -> None:
             f"{count(first.anomalies)} of {count(whole.anomalies)}",
             count(raster.anomalies),
         ),
+        ("Mean PSNR", number(first.psnr_db, "dB"), number(raster.psnr_db, "dB")),
     ):
         cards.metric(
             label,
@@ -105,6 +106,14 @@ def _curves(totals: dict[str, list[passes.Arrival]], budget: int) -> None:
             )
         else:
             st.info("No detection of these frames has p at or below 0.05.")
+    if rows["psnr_db"].notna().all():
+        charts.show(
+            _curve(rows, "psnr_db", "mean PSNR (dB)", share),
+            "Mean over all frames, against each frame's peak; a tile that is missing shows its "
+            "frame's median.",
+        )
+    else:
+        st.info("Runs of earlier versions kept too little to draw quality against bytes.")
 
 
 def _curve(rows: pd.DataFrame, column: str, title: str, share: float) -> Any:
@@ -113,7 +122,7 @@ def _curve(rows: pd.DataFrame, column: str, title: str, share: float) -> Any:
         .mark_line(interpolate="step-after")
         .encode(
             x=alt.X("bytes_share:Q", title="bytes (share)"),
-            y=alt.Y(f"{column}:Q", title=title),
+            y=alt.Y(f"{column}:Q", title=title, scale=alt.Scale(zero=column != "psnr_db")),
             color=alt.Color(
                 "order:N",
                 title=None,

@@ -29,7 +29,8 @@ def codec_run(store: Reads, frame_digest: str) -> Row | None:
             """
             SELECT c.*, r.frame_digest, r.model_digest, r.policy_digest, r.duration_s,
                    r.finished_at, m.name AS model, o.source, o.object_id,
-                   f.height, f.width, f.planes, f.unit, f.sample_type, f.preview_file
+                   f.height, f.width, f.planes, f.unit, f.sample_type, f.preview_file,
+                   f.pixels_file
             FROM codec_runs c
             JOIN current_runs r USING (run_id)
             JOIN frames f USING (frame_digest)
@@ -101,6 +102,7 @@ def tiles_to_send(store: Reads, most_p: float = 0.05, least_p: float = 0.001) ->
                t.tile_row, t.tile_column, any_value(t.y0) AS y0, any_value(t.x0) AS x0,
                any_value(t.height) AS height, any_value(t.width) AS width,
                any_value(t.bytes)::BIGINT AS bytes, any_value(t.rmse) AS rmse,
+               any_value(t.flat_rmse) AS flat_rmse, any_value(c.peak) AS peak,
                coalesce(max(1.0 / greatest(d.p_value, $1)), 1.0) AS value,
                count(*) FILTER (
                    WHERE d.p_value <= $2
@@ -109,6 +111,7 @@ def tiles_to_send(store: Reads, most_p: float = 0.05, least_p: float = 0.001) ->
                ) AS anomalies
         FROM codec_tiles t
         JOIN current_runs r ON r.run_id = t.run_id
+        JOIN codec_runs c ON c.run_id = t.run_id
         LEFT JOIN current_observations o ON o.frame_digest = r.frame_digest
         LEFT JOIN found d
           ON d.frame_digest = r.frame_digest

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.codec.corpus import held_out_frames
+from engine.codec.corpus import eight_bit, held_out_frames, is_held_out, lossless_frames
 from engine.codec.decoding import Decoded, decode
 from engine.codec.encoding import encode
 from engine.codec.errormaps import ErrorCalibration, error_maps, fit_error_calibration
@@ -29,8 +29,19 @@ MEASURED_FRAMES = {
 """The first frames of each held-out group that figures are of."""
 MAPPED_FRAMES = {**MEASURED_FRAMES, "landmarks": 8}
 """Those that error maps are measured on and never calibrated on: there are 12 landmark sources."""
-CALIBRATED_ON = ("landmarks", "rover", "simulated_ground")
-CALIBRATION_FRAMES = 10
+CALIBRATION_FRAMES = {
+    "landmarks": 10,
+    "rover": 10,
+    "other_body": 10,
+    "simulated_ground": 4,
+    "lossless_trained_on": 11,
+}
+"""How many frames of each kind calibrate the maps. Lossless ones have the noise that images which
+were JPEG files lack: other bodies, never trained on, and lossless Mars frames. All such frames that
+are held out are measured; those here were trained on."""
+CALIBRATED_ON = tuple(CALIBRATION_FRAMES)
+STRIDE_OF = {"other_body": 3}
+"""Every third of the other bodies: neighbours in the list are of one encounter."""
 LARGEST_SIDE = 256
 RATES = (0.25, 0.5, 1.0)
 SAMPLES = 8
@@ -49,19 +60,29 @@ class MapFigures:
 
 
 def calibrate(model: CodecModel, data: Path | None, seed: int = 0) -> ErrorCalibration:
-    """Fit the maps on held-out frames beyond `MAPPED_FRAMES`, at 0.25, 0.5 and 1 bpp."""
-    most = max(MEASURED_FRAMES.values()) + CALIBRATION_FRAMES
-    groups = held_out_frames(data, most)
-    frames = [
-        centre(frame, LARGEST_SIDE)
-        for name in CALIBRATED_ON
-        for frame in groups.get(name, [])[MAPPED_FRAMES[name] :][:CALIBRATION_FRAMES]
-    ]
+    """Fit the maps on frames that no figure is of, at 0.25, 0.5 and 1 bpp."""
     pairs = [
         (frame, decode(encode(frame, RateTarget(bpp=rate), model), model))
-        for frame, rate in product(frames, RATES)
+        for frame, rate in product(calibration_frames(data), RATES)
     ]
     return fit_error_calibration(pairs, np.random.default_rng(seed), SAMPLES)
+
+
+def calibration_frames(data: Path | None) -> list[Frame]:
+    """The middle of frames beyond `MAPPED_FRAMES`, and of lossless Mars frames trained on."""
+    most = max(MAPPED_FRAMES[name] + count * STRIDE_OF.get(name, 1)
+               for name, count in CALIBRATION_FRAMES.items() if name in MAPPED_FRAMES)  # fmt: skip
+    groups = held_out_frames(data, most)
+    if data is not None:
+        trained_on = [f for f in lossless_frames(data, "train") if not is_held_out(f)]
+        groups["lossless_trained_on"] = [eight_bit(frame) for frame in trained_on]
+    return [
+        centre(frame, LARGEST_SIDE)
+        for name, count in CALIBRATION_FRAMES.items()
+        for frame in groups.get(name, [])[MAPPED_FRAMES.get(name, 0) :: STRIDE_OF.get(name, 1)][
+            :count
+        ]
+    ]
 
 
 def map_figures(

@@ -140,9 +140,14 @@ def _rover(data: Path, *, held_out: bool) -> Iterator[Frame]:
             yield _read(data / "mars" / "ai4mars_256" / "images" / f"{row['id']}.jpg")
 
 
+def is_held_out(frame: Frame) -> bool:
+    """Whether a lossless Mars frame is kept for measuring."""
+    return any(part in frame.origin.uri for part in HELD_OUT_RAW)
+
+
 def _raw_mars(data: Path, *, held_out: bool) -> Iterator[Frame]:
     for frame in lossless_frames(data, "train"):
-        if any(part in frame.origin.uri for part in HELD_OUT_RAW) == held_out:
+        if is_held_out(frame) == held_out:
             yield frame
 
 

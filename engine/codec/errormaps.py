@@ -2,11 +2,14 @@
 
 Three maps stand behind one interface. "closed_form" is the entropy model's expected squared error,
 "dropout" the spread of Monte-Carlo decodings, "combined" a log-linear combination of both with the
-contrast of the decoded picture. Each is calibrated on held-out images (`fit_error_calibration`):
+fine detail of the decoded picture: what is left of it beyond the mean of 3 x 3 pixels. Each is
+calibrated on held-out images (`fit_error_calibration`):
 
     ln rmse = c . (1, ln features, ln q)            per cell of 16 x 16 pixels, network's range
     half width = rmse x k(rmse)                     so that 90 % of pixel errors lie within
 
+The features' weights come from differences within frames alone, which is what a map is to rank; the
+level and the share of ln q from the means of frames.
 k is an empirical quantile by bins of the expected error (split conformal prediction; Vovk,
 Gammerman and Shafer, 2005): small errors after rounding are not distributed like large ones.
 """
@@ -19,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from engine.codec.decoding import Decoded, LatentPlanes
 from engine.codec.network import STRIDE
@@ -36,6 +40,10 @@ _COLUMNS = {
     "dropout": (0, 2, 4),
     "combined": (0, 1, 2, 3, 4),
 }
+"""Columns of `_features` that a map is made of: 1, then what ranks within a frame, then ln q."""
+DETAIL_SIDE = 3
+LEAST_SLOPE = 0.01
+"""Ridge on the features' weights, against features that say the same."""
 
 Floats = NDArray[np.float64]
 
@@ -161,7 +169,7 @@ def fit_error_calibration(
     """
     if len(pairs) < 4:
         raise CalibrationError(f"an error calibration needs at least 4 frames, got {len(pairs)}")
-    features, truths, errors, weights = [], [], [], []
+    features, truths, errors = [], [], []
     for frame, decoded in pairs:
         planes = learned_planes(decoded)
         cells = _features(planes, drawn_variances(decoded, samples, rng))
@@ -170,15 +178,13 @@ def fit_error_calibration(
         features.append(cells.features)
         truths.append(0.5 * np.log(np.maximum(squared.ravel(), LEAST_ERROR**2)))
         errors.append((error, cells.shape))
-        weights.append(np.full(truths[-1].size, 1.0 / truths[-1].size))
-    design, truth = np.concatenate(features, axis=1), np.concatenate(truths)
-    weight = np.concatenate(weights)
     maps, scores = {}, {}
     for name, columns in _COLUMNS.items():
-        coefficients = _least_squares(design[list(columns)].T, truth, weight)
+        coefficients = _fitted([one[list(columns)] for one in features], truths)
         plain = MapCalibration(tuple(coefficients.tolist()), (), (1.0,))
         guesses = [_log_linear(plain, name, one) for one in features]
-        scores[name] = float(np.average(np.square(np.concatenate(guesses) - truth), weights=weight))
+        left = [_spread_of(guess - truth) for guess, truth in zip(guesses, truths, strict=True)]
+        scores[name] = float(np.mean(left))
         edges, factors = _factors(guesses, errors)
         maps[name] = MapCalibration(plain.coefficients, edges, factors)
     best = min(scores, key=scores.__getitem__)
@@ -186,15 +192,14 @@ def fit_error_calibration(
 
 
 def _features(planes: LatentPlanes, variances: Floats) -> _Cells:
-    """1, ln closed form, ln dropout, ln contrast and ln q, by cell."""
+    """1, ln closed form, ln dropout, ln detail and ln q, by cell."""
     shape = planes.log_q.shape
-    steps = [np.diff(planes.mapped, axis=axis, append=0.0) for axis in (1, 2)]
-    steps[0][:, -1], steps[1][:, :, -1] = 0.0, 0.0
-    contrast = _cell_means(np.square(steps[0]) + np.square(steps[1]), shape)
+    mean = uniform_filter(planes.mapped, (0, DETAIL_SIDE, DETAIL_SIDE), mode="nearest")
+    detail = _cell_means(np.square(planes.mapped - mean), shape)
     squares = [
         np.asarray(planes.expected_squared_error, np.float64),
         _cell_means(variances, shape),
-        contrast,
+        detail,
     ]
     logs = [0.5 * np.log(np.maximum(square, LEAST_ERROR**2)).ravel() for square in squares]
     ones = np.ones(logs[0].shape)
@@ -209,11 +214,39 @@ def _log_linear(one: MapCalibration, name: str, features: Floats) -> Floats:
     return np.asarray(one.coefficients) @ features[list(_COLUMNS[name])]
 
 
-def _least_squares(design: Floats, truth: Floats, weight: Floats) -> Floats:
-    usable = np.isfinite(design).all(axis=1) & np.isfinite(truth)
-    root = np.sqrt(weight[usable])
-    fitted = np.linalg.lstsq(design[usable] * root[:, None], truth[usable] * root, rcond=None)[0]
-    return np.asarray(fitted)
+def _fitted(designs: Sequence[Floats], truths: Sequence[Floats]) -> Floats:
+    """Weights of the rows of each frame's design: slopes within frames, then level and ln q.
+
+    The first row is 1, the last ln q, and the others are the features. Frames count alike.
+    """
+    within, apart, means = [], [], []
+    for design, truth in zip(designs, truths, strict=True):
+        usable = np.isfinite(design).all(axis=0) & np.isfinite(truth)
+        rows, wanted = design[:, usable], truth[usable]
+        if not wanted.size:
+            continue
+        root = np.sqrt(wanted.size)
+        within.append((rows[1:-1] - rows[1:-1].mean(axis=1, keepdims=True)).T / root)
+        apart.append((wanted - wanted.mean()) / root)
+        means.append((*rows.mean(axis=1), wanted.mean()))
+    count = len(designs[0]) - 2
+    slopes = _least_squares(
+        np.concatenate([*within, LEAST_SLOPE * np.eye(count)]),
+        np.concatenate([*apart, np.zeros(count)]),
+    )
+    found = np.array(means)
+    level = _least_squares(found[:, [0, -2]], found[:, -1] - found[:, 1:-2] @ slopes)
+    return np.array([level[0], *slopes, level[1]])
+
+
+def _least_squares(design: Floats, truth: Floats) -> Floats:
+    return np.asarray(np.linalg.lstsq(design, truth, rcond=None)[0])
+
+
+def _spread_of(residual: Floats) -> float:
+    """Variance within a frame."""
+    finite = residual[np.isfinite(residual)]
+    return float(finite.var()) if finite.size else 0.0
 
 
 def _factors(

@@ -33,7 +33,7 @@ FOLDS = {
 GROUP = "raw_mars"
 SHARE_BEFORE = 0.12
 """How often lossless images are drawn while no rover frame is among them."""
-STEPS_BEFORE, STEPS_OF_FOLD = 3000, 1500
+STEPS_BEFORE, STEPS_OF_FOLD = 3000, 400
 RATE_OF_FOLD = 4e-4
 TABLE_ROUNDS = 1
 

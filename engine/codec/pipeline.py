@@ -83,7 +83,7 @@ class CodecPipeline:
             dropout_spearman=rank_correlation(confidence, error),
             predicted_spearman=rank_correlation(predicted, error),
             samples=self.policy.samples,
-            tiles=_tiles(decoded, error, predicted, confidence),
+            tiles=_tiles(decoded, error, _flat_error(frame), (predicted, confidence)),
             bound_90=None if bound is None else bound.half_width,
             bound_map="" if bound is None else bound.name,
         )
@@ -106,8 +106,16 @@ def _error_map(frame: Frame, decoded: Decoded) -> Pixels:
     return np.sqrt(np.asarray(np.square(planes).mean(axis=0), dtype=np.float32))
 
 
+def _flat_error(frame: Frame) -> Pixels:
+    """`_error_map` of a frame of which nothing arrived but each plane's median."""
+    planes = frame.filled().reshape(-1, *frame.mask.shape)
+    medians = np.median(planes[:, ~frame.mask], axis=1)[:, None, None]
+    error = np.where(frame.mask, 0.0, planes - medians)
+    return np.sqrt(np.asarray(np.square(error).mean(axis=0), dtype=np.float32))
+
+
 def _tiles(
-    decoded: Decoded, error: Pixels, predicted: Pixels, confidence: Pixels
+    decoded: Decoded, error: Pixels, flat: Pixels, expected: tuple[Pixels, Pixels]
 ) -> tuple[CodecTile, ...]:
     """Each tile with the bytes of all its planes."""
     header = decoded.header
@@ -127,8 +135,9 @@ def _tiles(
                 width=columns.stop - columns.start,
                 bytes=size,
                 rmse=_rms(error[rows, columns]),
-                predicted_rmse=_rms(predicted[rows, columns]),
-                dropout_std=_rms(confidence[rows, columns]),
+                predicted_rmse=_rms(expected[0][rows, columns]),
+                dropout_std=_rms(expected[1][rows, columns]),
+                flat_rmse=_rms(flat[rows, columns]),
             )
         )
     return tuple(tiles)

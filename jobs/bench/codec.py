@@ -59,11 +59,7 @@ def bench_codec(
 
     `sections` of the file that are not asked for stay as they are where the model is the same.
     """
-    held_out = held_out_frames(data, max(FRAMES.values()))
-    groups = {
-        name: [centre(frame, LARGEST_SIDE) for frame in frames[: FRAMES[name]]]
-        for name, frames in held_out.items()
-    }
+    groups = measured_groups(data)
     model = CodecModel.load()
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "quality": lambda: {
@@ -96,6 +92,15 @@ def bench_codec(
         notes=_notes(data),
     )
     return figures
+
+
+def measured_groups(data: Path | None) -> dict[str, list[Frame]]:
+    """The held-out frames that figures are of, at most 512 x 512 pixels from their middle."""
+    held_out = held_out_frames(data, max(FRAMES.values()))
+    return {
+        name: [centre(frame, LARGEST_SIDE) for frame in frames[: FRAMES[name]]]
+        for name, frames in held_out.items()
+    }
 
 
 def _kept(out: Path, model: CodecModel) -> dict[str, Any]:

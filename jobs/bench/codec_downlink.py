@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from engine.errors import BitstreamError
 from engine.frame import Frame, Origin
 from engine.metrics.image import psnr_db
 from engine.policy import generator_for
+from engine.results import AnomalyResult
 from engine.sky import SimulatedFrame, Truth, simulate_field
 from engine.sky.night import night_conditions
 
@@ -33,8 +35,12 @@ NIGHT_SIDE = 32
 NIGHT_FRAMES = 240
 NIGHT_SHARE = 0.15
 CANDIDATE_P = 0.05
-FIRST_SHARE, EARLY_SHARE = 0.25, 0.10
+FIRST_SHARE = 0.25
 SHARES = (0.05, 0.10, 0.25, 0.50, 1.00)
+NIGHT_SHARES = (0.10, 0.25)
+
+Anomaly = tuple[int, int]
+"""The number of a frame, and of the anomaly in its truth."""
 
 
 def refinement_figures(groups: Mapping[str, Sequence[Frame]], model: CodecModel) -> dict[str, Any]:
@@ -89,11 +95,38 @@ def _mean_psnr(frames: Sequence[Frame], coded: Sequence[bytes], model: CodecMode
     )
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Numbers of the anomalies that the detector calls one, by frame."""
+@dataclass
+class _Receiver:
+    """Looks for anomalies in what arrived of a night; the same bytes are looked at once."""
 
-    found: frozenset[tuple[int, int]]
+    night: list[tuple[Frame, Truth]]
+    detector: AnomalyPipeline
+    model: CodecModel
+    seed: int
+    seen: dict[tuple[int, bytes], set[Anomaly]] = field(default_factory=dict)
+
+    def after(self, planned: Pass, share: float) -> set[Anomaly]:
+        """The anomalies found on what decodes after a share of the bytes."""
+        limit = int(share * planned.total_bytes)
+        stream = b"".join(item.record for item in planned.scheduled if item.end <= limit)
+        found: set[Anomaly] = set()
+        for number, (_, content) in received(stream).items():
+            found |= self._found(number, content)
+        return found
+
+    def _found(self, number: int, content: bytes) -> set[Anomaly]:
+        original, truth = self.night[number]
+        key = number, hashlib.sha256(content).digest()
+        if not any(thing.is_anomaly for thing in truth.objects):
+            return set()
+        if key not in self.seen:
+            try:
+                frame = decode(content, self.model).frame(original.origin)
+                result = self.detector.run(frame, generator_for(frame.digest, self.seed))
+                self.seen[key] = _found(number, result, truth)
+            except BitstreamError:
+                self.seen[key] = set()
+        return self.seen[key]
 
 
 def night_figures(model: CodecModel, seed: int, frames: int = NIGHT_FRAMES) -> dict[str, Any]:
@@ -106,24 +139,30 @@ def night_figures(model: CodecModel, seed: int, frames: int = NIGHT_FRAMES) -> d
     clean = cleaned_by(CosmicRayPipeline())
     night: list[tuple[Frame, Truth]] = []
     pieces: list[ProgressiveFrame] = []
-    on_board: set[tuple[int, int]] = set()
+    on_board: set[Anomaly] = set()
     for number, simulated in enumerate(_night(seed, frames)):
         frame = simulated.frame.with_pixels(clean(simulated).cleaned)
         result = detector.run(frame, generator_for(frame.digest, seed))
-        on_board |= _found(number, frame, simulated.truth, detector, seed)
-        value = value_map(frame.mask.shape, anomalous_regions(result))
+        on_board |= _found(number, result, simulated.truth)
         pieces.append(
-            in_pieces(frame, model, value=value, base_bpp=NIGHT_BASE_BPP, full_bpp=NIGHT_FULL_BPP)
+            in_pieces(
+                frame,
+                model,
+                value=value_map(frame.mask.shape, anomalous_regions(result)),
+                base_bpp=NIGHT_BASE_BPP,
+                full_bpp=NIGHT_FULL_BPP,
+                side=NIGHT_SIDE,
+            )
         )
         night.append((frame, simulated.truth))
-    injected = sum(thing.is_anomaly for _, truth in night for thing in truth.objects)
+    receiver = _Receiver(night, detector, model, seed)
     plans = {order: plan(pieces, order=order) for order in ORDERS}
-    at_full = _after(plans["priority"], 1.0, night, detector, model, seed)
+    at_full = receiver.after(plans["priority"], 1.0)
     orders: dict[str, Any] = {}
     for order, planned in plans.items():
         kept = {}
-        for share in (s for s in SHARES if s < 1.0):
-            found = _after(planned, share, night, detector, model, seed)
+        for share in NIGHT_SHARES:
+            found = receiver.after(planned, share)
             kept[f"{share:g}"] = {
                 "found": len(found),
                 "of_those_found_at_full": len(found & at_full),
@@ -134,7 +173,7 @@ def night_figures(model: CodecModel, seed: int, frames: int = NIGHT_FRAMES) -> d
     base = sum(len(p.content) for piece in pieces for p in piece.pieces if p.is_base)
     return {
         "frames": frames,
-        "injected_anomalies": injected,
+        "injected_anomalies": sum(t.is_anomaly for _, truth in night for t in truth.objects),
         "found_on_board": len(on_board),
         "found_at_full": len(at_full),
         "base_share_of_bytes": base / plans["priority"].total_bytes,
@@ -154,34 +193,10 @@ def _night(seed: int, frames: int) -> Iterator[SimulatedFrame]:
         yield SimulatedFrame(frame, field.truth)
 
 
-def _after(
-    planned: Pass,
-    share: float,
-    night: Sequence[tuple[Frame, Truth]],
-    detector: AnomalyPipeline,
-    model: CodecModel,
-    seed: int,
-) -> set[tuple[int, int]]:
-    """The anomalies found on what decodes after a share of the bytes."""
-    limit = int(share * planned.total_bytes)
-    stream = b"".join(item.record for item in planned.scheduled if item.end <= limit)
-    found: set[tuple[int, int]] = set()
-    for number, (_, content) in received(stream).items():
-        original, truth = night[number]
-        try:
-            frame = decode(content, model).frame(original.origin)
-        except BitstreamError:
-            continue
-        found |= _found(number, frame, truth, detector, seed)
-    return found
-
-
-def _found(
-    number: int, frame: Frame, truth: Truth, detector: AnomalyPipeline, seed: int
-) -> set[tuple[int, int]]:
+def _found(number: int, result: AnomalyResult, truth: Truth) -> set[Anomaly]:
     """Anomalies of a frame whose detection has p <= 0.05."""
     found = set()
-    for detection in detector.run(frame, generator_for(frame.digest, seed)).detections:
+    for detection in result.detections:
         if detection.p_value is None or detection.p_value > CANDIDATE_P:
             continue
         place = Cutout(

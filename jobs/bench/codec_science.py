@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.cards import read_card
+from engine.cards import WEIGHTS, read_card
 from engine.codec.calibrating import CALIBRATED_ON, MAPPED_FRAMES, map_figures
 from engine.codec.decoding import decode
 from engine.codec.encoding import encode
@@ -35,10 +36,12 @@ SKY_TARGETS = {
 
 
 def uncertainty_figures(
-    groups: Mapping[str, Sequence[Frame]], model: CodecModel, seed: int
+    groups: Mapping[str, Sequence[Frame]], model: CodecModel, seed: int, folder: Path = WEIGHTS
 ) -> dict[str, Any]:
-    """Spearman, AUSE and coverage of every map on every group, and their mean over Mars."""
-    stored = read_card("codec").calibration
+    """Spearman, AUSE and coverage of every map on every group, and their mean over Mars.
+
+    The calibration is that of the card in `folder`."""
+    stored = read_card("codec", folder).calibration
     if not stored:
         return {"calibrated": False}
     calibration = ErrorCalibration.from_dict(stored)

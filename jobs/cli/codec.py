@@ -209,17 +209,27 @@ def train_codec(
 
 
 def _calibrated(folder: Path, data: Path | None, seed: int) -> dict[str, Any]:
-    """Fit the error maps of the weights in `folder` and write them into their card."""
+    """Fit the error maps of the weights in `folder`; write them and how they fare into the card."""
     from dataclasses import replace
 
     from engine.cards import read_card, write_card
     from engine.codec.calibrating import calibrate
     from engine.codec.model import CodecModel
+    from jobs.bench.codec import measured_groups
+    from jobs.bench.codec_science import uncertainty_figures
 
-    card = read_card("codec", folder)
-    calibration = calibrate(CodecModel.load(folder), data, seed).as_dict()
-    write_card(folder, replace(card, calibration=calibration))
-    return {"card": str(folder / "codec.json"), "best": calibration["best"], **calibration}
+    card, model = read_card("codec", folder), CodecModel.load(folder)
+    calibration = calibrate(model, data, seed).as_dict()
+    card = replace(card, calibration=calibration)
+    write_card(folder, card)
+    held_out = uncertainty_figures(measured_groups(data), model, seed, folder)["mean_over_mars"]
+    write_card(folder, replace(card, metrics={**card.metrics, "error_maps": held_out}))
+    return {
+        "card": str(folder / "codec.json"),
+        "best": calibration["best"],
+        **calibration,
+        "held_out": held_out,
+    }
 
 
 def _with_curves(folder: Path, data: Path | None) -> ModelCard:

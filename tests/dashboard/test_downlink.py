@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
+
 from dashboard import passes
 from db.queries import compression
 from tests.dashboard.conftest import Open
@@ -30,6 +34,19 @@ def test_worth_is_value_of_pixels_per_byte_and_totals_add_up() -> None:
     assert [row.bytes for row in raster] == [0, 100, 300, 310]
     assert passes.within(raster, 299).tiles == 1
     assert passes.within(raster, 0).tiles == 0
+
+
+def test_quality_grows_from_the_medians_to_the_whole_frames() -> None:
+    tiles = [
+        tile("a", 100, 5.0) | {"flat_rmse": 10.0, "rmse": 1.0, "peak": 100.0},
+        tile("a", 100, 1.0) | {"flat_rmse": 10.0, "rmse": 1.0, "peak": 100.0},
+        tile("b", 100, 1.0) | {"flat_rmse": 1.0, "rmse": 0.1, "peak": 10.0},
+    ]
+    found = [row.psnr_db for row in passes.arrivals(tiles, "priority")]
+    half = -10 * math.log10(50.5 / 1e4)
+    assert found == pytest.approx([20.0, (half + 20) / 2, 30.0, 40.0])
+    tiles[2]["flat_rmse"] = None
+    assert {row.psnr_db for row in passes.arrivals(tiles, "priority")} == {None}
 
 
 def test_curves_end_at_everything() -> None:
