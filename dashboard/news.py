@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal, size
 from dashboard.states import nothing
-from db.queries import catalogues, overview
+from db.queries import agreement, catalogues, overview
 from db.visits import Visit
 
 Row = dict[str, Any]
@@ -34,12 +34,15 @@ NEW: dict[str, tuple[str, str, Link]] = {
     "frame": ("frame", "frames", ("views/compression.py", {})),
     "cycle": ("cycle", "cycles", (JOBS, {"part": "History"})),
     "answer": ("catalogue answer", "catalogue answers", (CROSSMATCH, {})),
-    "label": ("label", "labels", (ANOMALIES, {"label": "accept"})),
+    "label": ("label", "labels", (VERIFY, {"view": "people"})),
 }
 NEEDED: dict[str, tuple[str, str, Link]] = {
-    "candidate": ("unlabelled candidate", "unlabelled candidates", (VERIFY, {})),
-    "near_miss": ("near miss to look at", "near misses to look at", (VERIFY, {})),
-    "uncertain": ("uncertain detection", "uncertain detections", (VERIFY, {})),
+    "disputed": ("dispute to settle", "disputes to settle", (VERIFY, {"queue": "adjudication"})),
+    "candidate": ("unlabelled candidate", "unlabelled candidates",
+                  (VERIFY, {"queue": "most_anomalous"})),
+    "near_miss": ("near miss to look at", "near misses to look at",
+                  (VERIFY, {"queue": "near_misses"})),
+    "uncertain": ("uncertain detection", "uncertain detections", (VERIFY, {"queue": "uncertain"})),
     "paused": ("paused schedule", "paused schedules", (JOBS, {})),
     "unknown_message": (
         "message that may be lost", "messages that may be lost", (JOBS, {"part": "Messages"})
@@ -99,8 +102,11 @@ def show_new(moment: datetime | None) -> None:
     """What came since."""
     st.subheader("What is new")
     found = {row["kind"]: row for row in ask(overview.new_since, moment)}
-    for kind, (one, many, link) in NEW.items():
-        _number(found[kind]["n"], one, many, f"newest {age(found[kind]['newest_at'])}", link)
+    for kind, (one, many, (page, query)) in NEW.items():
+        n, newest = found[kind]["n"], f"newest {age(found[kind]['newest_at'])}"
+        if page == ANOMALIES and moment is not None:
+            query = {**query, "since": f"{moment:%Y-%m-%d}"}
+        _number(n, one, many, newest, (page, query))
 
 
 def show_changed(moment: datetime | None) -> None:
@@ -122,10 +128,14 @@ def show_changed(moment: datetime | None) -> None:
 def show_needed() -> None:
     """What waits for a person."""
     st.subheader("What needs you")
+    disputed = ask(agreement.standing_counts, owner().labelling.rule)["disputed"]
     rows = ask(overview.needs_a_person)
     open_ones = ask(catalogues.summary)["waiting"]
-    if not rows and not open_ones:
+    if not rows and not open_ones and not disputed:
         st.success("Nothing waits for you: what the machine points at has a label.")
+    if disputed:
+        one, many, link = NEEDED["disputed"]
+        _number(disputed, one, many, "labellers disagree", link)
     for row in rows:
         one, many, link = NEEDED[row["kind"]]
         _number(row["n"], one, many, f"oldest {age(row['oldest_at'])}", link)

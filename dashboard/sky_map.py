@@ -102,7 +102,8 @@ def field_chart(rows: Rows, key: str) -> Any:
 
 def _plane(ra: ArrayLike, dec: ArrayLike, /, **more: Any) -> pd.DataFrame:
     projected = mollweide(ra, dec)
-    return pd.DataFrame({"x": projected[:, 0], "y": projected[:, 1], **more})
+    x, y = np.round(projected.T, 2)
+    return pd.DataFrame({"x": x, "y": y, **more})
 
 
 def _x() -> Any:
@@ -115,18 +116,18 @@ def _y() -> Any:
 
 def _lines() -> Any:
     """The graticule and the edge of the sky."""
-    declinations = np.linspace(-90, 90, 61)
-    offsets = np.linspace(-EDGE_DEG, EDGE_DEG, 121)
+    declinations = np.linspace(-90, 90, 31)
+    offsets = np.linspace(-EDGE_DEG, EDGE_DEG, 41)
     parts = [
-        _plane(ra, declinations, line=f"ra {ra}", order=range(61), edge=False)
+        _plane(ra, declinations, line=f"ra {ra}", order=range(31), edge=False)
         for ra in MERIDIANS
         if ra != (CENTRE_RA_DEG + 180) % 360
     ] + [
-        _plane(CENTRE_RA_DEG + offsets, dec, line=f"dec {dec}", order=range(121), edge=False)
+        _plane(CENTRE_RA_DEG + offsets, dec, line=f"dec {dec}", order=range(41), edge=False)
         for dec in PARALLELS
     ]
     parts += [
-        _plane(CENTRE_RA_DEG + side, declinations, line=f"edge {side}", order=range(61), edge=True)
+        _plane(CENTRE_RA_DEG + side, declinations, line=f"edge {side}", order=range(31), edge=True)
         for side in (-EDGE_DEG, EDGE_DEG)
     ]
     return (
@@ -161,8 +162,8 @@ def _cells(cells: Rows) -> Any:
     frame = _plane(
         [row["ra_deg"] for row in cells],
         [row["dec_deg"] for row in cells],
-        ra=[row["ra_deg"] for row in cells],
-        dec=[row["dec_deg"] for row in cells],
+        ra=[round(row["ra_deg"], 1) for row in cells],
+        dec=[round(row["dec_deg"], 1) for row in cells],
         detections=[row["n"] for row in cells],
         candidates=[row["candidates"] for row in cells],
     )

@@ -26,7 +26,9 @@ def note_visit(store: Store) -> Visit:
 
 
 def person_here() -> str:
-    """The name that was given in this session; '' before that."""
+    """Who is signed in, or the name that was given in this session; '' before that."""
+    if "is_logged_in" in st.user:
+        return str(st.user.get("email") or "") if st.user.is_logged_in else ""
     return str(st.session_state.get("labeller") or "")
 
 

@@ -44,6 +44,13 @@ def show() -> None:
             st.fragment(_now, run_every=1)()
     with new:
         _new_scan()
+    _parts()
+
+
+@st.fragment
+def _parts() -> None:
+    """The parts below; another one is drawn without the rest of the page."""
+    _say_error()
     tabs = st.tabs(list(PARTS), key="part", bind="query-params")
     for tab, (name, part) in zip(tabs, PARTS.items(), strict=True):
         if tab.open:

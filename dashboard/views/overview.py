@@ -17,6 +17,7 @@ from dashboard.tables import moment, table
 from dashboard.visiting import note_visit
 from db.errors import StoreError
 from db.queries import anomalies, jobs, overview, sky
+from db.visits import Visit
 from jobs.errors import JobError
 
 IMAGE_TYPES = ("fits", "fit", "fts", "fz", "gz", "png", "tif", "tiff", "jpg", "jpeg")
@@ -39,8 +40,19 @@ def show() -> None:
     _totals(counts)
     if visit.person:
         st.markdown(f"Good to see you, **{literal(visit.person)}**.")
+    _questions(visit, cycle)
+    _best_candidates()
+    _sky()
+    _pipelines()
+    _failures()
+    _upload()
+
+
+@st.fragment
+def _questions(visit: Visit, cycle: dict[str, Any] | None) -> None:
+    """The four questions; another span draws only them anew."""
     since = news.since_when(visit, cycle)
-    parts = st.grid(4, min_column_width=262, gap="medium")
+    parts = st.grid(4, min_column_width=245, gap="medium")
     for part in (
         lambda: news.show_new(since),
         news.show_needed,
@@ -49,11 +61,6 @@ def show() -> None:
     ):
         with parts.cell(), st.container(gap="xxsmall"):
             part()
-    _best_candidates()
-    _sky()
-    _pipelines()
-    _failures()
-    _upload()
 
 
 def _first_steps() -> None:

@@ -22,6 +22,7 @@ from db.batches import Row
 from db.migrate import load_migrations
 from db.store import Store
 from engine.writing import write_png
+from jobs.bench.clicks import ROUNDS, measure_clicks
 from jobs.bench.labelling import OBJECTS, measure_labelling
 from jobs.bench.result import write_result
 from jobs.bench.store import PER_FRAME, frame_batch
@@ -39,11 +40,14 @@ SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 PAGES = {
     "": "Overview",
     "compression": "Compression",
+    "downlink": "Downlink",
     "cosmicrays": "Cosmic rays",
     "calibration": "Calibration",
     "anomalies": "Anomalies",
     "anomalies?detection=detection-0-0": "Anomalies",
+    "crossmatch": "Cross-match",
     "verify": "Verify",
+    "models": "Models",
     "jobs": "Jobs",
 }
 SERVE = "from jobs.cli.app import main; main()"
@@ -57,10 +61,12 @@ def bench_dashboard(
     frames: int = 1000,
     visits: int = 2,
     objects: int = OBJECTS,
+    rounds: int = ROUNDS,
 ) -> dict[str, Any]:
     """Measure how long each page takes over `frames` frames; write the figures to `out`.
 
-    Then `objects` are labelled by keyboard, a key every 150 ms.
+    Then pages and filters are clicked through `rounds` times with a warm browser, and `objects`
+    are labelled by keyboard, a key every 150 ms.
 
     Raises UsageError when playwright or Chromium is not installed.
     """
@@ -75,11 +81,15 @@ def bench_dashboard(
                 for path, title in PAGES.items()
             }
             page = browser.new_page(viewport={"width": 1280, "height": 720})
+            clicks = measure_clicks(page, address, rounds=rounds)
+            page.close()
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
             labelling = measure_labelling(page, address, home, objects=objects)
     figures = {
         "frames": frames,
         "detections": frames * PER_FRAME,
         "pages": pages,
+        "clicks": clicks,
         "labelling": labelling,
     }
     write_result(
@@ -93,7 +103,10 @@ def bench_dashboard(
         notes=f"Seconds from navigation until the title stands and the page's script has ended, "
         f"1280x720, each visit in a new browser context. first_s: the first visit since the "
         f"server started; again_s: the median of {visits} more. Rows and pictures are random; "
-        f"frames share a few files. labelling: keys pressed {labelling['every_ms']} ms apart on "
+        f"frames share a few files; detections lie all over the sky. clicks: milliseconds in one "
+        f"browser that has opened every page once; first_row_ms from the click on the menu until "
+        f"the first numbers, rows or pictures of the page stand, filter_ms until the page is drawn "
+        f"anew; {rounds} rounds. labelling: keys pressed {labelling['every_ms']} ms apart on "
         f"the Verify page; next_object_ms is from the key press until another object stands with "
         f"all its pictures, lost_or_wrong counts labels that the store does not hold as pressed.",
     )
@@ -178,7 +191,12 @@ def fill(store: Store, frames: int, now: datetime, rng: np.random.Generator) -> 
     for number in range(frames):
         batch = frame_batch(number, rng)
         batch["detections"] = [
-            {**row, "cutout_file": files[index % CUTOUTS]}
+            {
+                **row,
+                "cutout_file": files[index % CUTOUTS],
+                "ra_deg": float(rng.uniform(0, 360)),
+                "dec_deg": float(np.degrees(np.arcsin(rng.uniform(-1, 1)))),
+            }
             for index, row in enumerate(batch["detections"])
         ]
         for table, rows in {**batch, **_frame(number, preview, packed, now)}.items():

@@ -200,6 +200,20 @@ def dashboard(figures: dict[str, Any]) -> Iterator[str]:
         f"{first:.1f} s after a first visit and {again:.1f} s after a later one, each in a new "
         "browser."
     )
+    if clicks := figures.get("clicks"):
+        rows, filters = clicks["first_row_ms"], clicks["filter_ms"]
+        slowest = max((name for name in rows if name != "all"), key=lambda name: rows[name]["p95"])
+        yield (
+            f"In a warm browser a page's first row stands {rows['all']['p95']:.0f} ms after the "
+            f"click on the menu (95 of 100 clicks; slowest: {slowest}, {rows[slowest]['p95']:.0f} "
+            f"ms), and a filter is answered within {filters['all']['p95']:.0f} ms."
+        )
+    if labelling := figures.get("labelling"):
+        yield (
+            f"Labelling {labelling['objects']} objects by keyboard, {labelling['every_ms']} ms a "
+            f"key: the next object stands {labelling['next_object_ms']['p95']:.0f} ms after the "
+            f"key (95 of 100), {labelling['lost_or_wrong']} labels lost."
+        )
 
 
 def with_summary(readme: str, results: Path) -> str:
