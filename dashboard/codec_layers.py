@@ -19,7 +19,7 @@ from engine.stretch import Method, map_png, reduced, stretch
 BLUE, WHITE, ORANGE = (0, 114, 178), (255, 255, 255), (230, 159, 0)
 DIVERGING = tuple(f"rgb{colour}" for colour in (BLUE, WHITE, ORANGE))
 OVERLAY = (204, 121, 167)
-MOST_ALPHA = 200
+MOST_ALPHA = 150
 LIMIT_PERCENTILE = 99.5
 
 
