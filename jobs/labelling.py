@@ -83,7 +83,8 @@ class Labelling:
         self.ranker.settle(RANK_WITHIN_S)
         handed = handouts.hand_out(self.store, wish, self.clock())
         if not handed.detection_ids and not held and self._can_rank_on():
-            self.ranker.ask("batch").result(RANK_WITHIN_S)
+            self.ranker.ask("batch")
+            self.ranker.settle(RANK_WITHIN_S)
             handed = handouts.hand_out(self.store, wish, self.clock())
         return handed
 

@@ -86,6 +86,11 @@ class Ranker:
             return False
         return True
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a fit waits or runs."""
+        return self._running is not None and not self._running.done()
+
     def close(self) -> None:
         """Take no more; a fit that runs is waited for."""
         self._thread.shutdown(wait=True, cancel_futures=True)

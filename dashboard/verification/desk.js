@@ -4,7 +4,7 @@
 
 const DESKS = new WeakMap();
 const ENOUGH = { one: 9, grid: 36 };
-const RENEW_MS = 25_000, AWAY_MS = 600_000, RETRY_MS = 4000;
+const RENEW_MS = 25_000, AWAY_MS = 600_000, RETRY_MS = 4000, HUNGRY_MS = 1500;
 
 export default function desk({ data, parentElement, setStateValue }) {
   let shown = DESKS.get(parentElement);
@@ -310,7 +310,7 @@ class Desk {
     const now = Date.now(), away = now - this.touched > AWAY_MS;
     if (!this.root.isConnected) return this.close();
     const late = this.outbox.length && now - this.flushed > RETRY_MS;
-    const hungry = !this.queue.length && this.isLearned && now - this.flushed > RETRY_MS;
+    const hungry = !this.queue.length && !this.isEmpty && now - this.flushed > HUNGRY_MS;
     if (late || ((now - this.flushed > RENEW_MS || hungry) && !away)) this.flush();
   }
 

@@ -62,7 +62,7 @@ def _desk(labeller: str, queue: str) -> None:
         "acked": _of_now(outcome.acked, said),
         "refused": [each for each in outcome.refused if each["id"] in _ids(said)],
         "nothing_to_undo": outcome.nothing_to_undo or not _has_labels(desk, labeller),
-        "empty": bool(holder) and not ids,
+        "empty": bool(holder) and not ids and not desk.ranker.is_busy,
         "progress": _progress(desk, labeller),
         "news": _news(desk) if queue == LEARNED else "",
         "serial": said.get("serial", 0),

@@ -89,25 +89,30 @@ def queue(
             SELECT detection_id, max(skipped_at) AS skipped_at FROM handouts
             WHERE labeller = $4 AND skipped_at IS NOT NULL GROUP BY detection_id
         ),
-        spreads AS ({spread})
-        SELECT d.*, o.source, o.object_id, m.name AS model, r.model_digest, k.reason AS turn_reason,
-               k.interest, p.spread, coalesce(s.state, 'open') AS standing
-        FROM detections d
-        JOIN current_runs r USING (run_id)
+        spreads AS ({spread}),
+        chosen AS (
+            SELECT d.detection_id, k.reason AS turn_reason, k.interest, p.spread,
+                   coalesce(s.state, 'open') AS standing, row_number() OVER ({order}) AS place
+            FROM detections d
+            SEMI JOIN current_runs r ON r.run_id = d.run_id
+            LEFT JOIN standing s ON s.detection_id = d.detection_id
+            LEFT JOIN skips h ON h.detection_id = d.detection_id
+            LEFT JOIN spreads p ON p.detection_id = d.detection_id
+            LEFT JOIN current_ranking k ON k.detection_id = d.detection_id
+            WHERE d.detection_id NOT IN (SELECT detection_id FROM current_labels WHERE {done})
+              AND ({_TAKES[which]})
+              AND NOT list_contains($5::VARCHAR[], d.detection_id)
+              AND ($9 OR NOT coalesce(s.is_retired, false))
+              AND ($9 OR $6::TIMESTAMPTZ IS NULL OR d.detection_id NOT IN (
+                      SELECT detection_id FROM handouts WHERE holder <> $7 AND held_until > $6))
+            ORDER BY place LIMIT $8
+        )
+        SELECT d.*, o.source, o.object_id, m.name AS model, r.model_digest,
+               c.* EXCLUDE (detection_id, place)
+        FROM chosen c JOIN detections d USING (detection_id) JOIN runs r USING (run_id)
         LEFT JOIN models m USING (model_digest)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
-        LEFT JOIN standing s ON s.detection_id = d.detection_id
-        LEFT JOIN skips h ON h.detection_id = d.detection_id
-        LEFT JOIN spreads p ON p.detection_id = d.detection_id
-        LEFT JOIN current_ranking k ON k.detection_id = d.detection_id
-        WHERE d.detection_id NOT IN (SELECT detection_id FROM current_labels WHERE {done})
-          AND ({_TAKES[which]})
-          AND NOT list_contains($5::VARCHAR[], d.detection_id)
-          AND ($9 OR NOT coalesce(s.is_retired, false))
-          AND ($9 OR $6::TIMESTAMPTZ IS NULL OR d.detection_id NOT IN (
-                  SELECT detection_id FROM handouts WHERE holder <> $7 AND held_until > $6))
-        {order}
-        LIMIT $8
+        ORDER BY c.place
         """,  # noqa: S608  the pieces are this module's own
         [*rule.params, labeller, list(without), now, holder, limit, shared],
     )
@@ -206,7 +211,7 @@ def shown(store: Reads, detection_ids: Sequence[str]) -> list[Row]:
     rows = store.rows(
         """
         SELECT d.*, o.source, o.object_id, o.mjd, o.band, f.height, f.width, f.planes, f.unit,
-               o.part, f.pixels_file, f.preview_file, r.model_digest, r.finished_at, m.name AS model,
+               o.part, f.pixels_file, f.preview_file, r.model_digest, m.name AS model,
                e.heat_map_file, e.artefact_probability, c.reconstruction_file,
                c.predicted_file, y.run_id AS rays_run, y.cleaned_file, y.cleaned_values_file,
                y.probability_array, y.threshold AS rays_threshold
