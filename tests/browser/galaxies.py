@@ -15,8 +15,8 @@ from jobs.bench.labelling_pool import GalaxyPool
 NORMALS, ODD = 65, 20
 
 
-def galaxy_pool(data: Path, rng: np.random.Generator) -> GalaxyPool:
-    """Draw 65 normals and 20 odd galaxies of one survey, and embed them."""
+def galaxy_pool(data: Path, rng: np.random.Generator, cache: Path | None = None) -> GalaxyPool:
+    """Draw 65 normals and 20 odd galaxies of one survey, and embed them (kept in `cache`)."""
     sets = datasets(data)
     wanted = {"gz_examples": sets["gz_examples"]}
     task = next(task for task in tasks(wanted) if task.name == "odd_sloan")
@@ -29,6 +29,6 @@ def galaxy_pool(data: Path, rng: np.random.Generator) -> GalaxyPool:
     truth = np.arange(len(rows)) >= int(min((~task.odd).sum(), NORMALS))
     pictures = [sets["gz_examples"][row] for row in rows.tolist()]
     material: Material = material_of(
-        pictures, make_embedder(DEFAULT_EMBEDDER), None, lambda _: None
+        pictures, make_embedder(DEFAULT_EMBEDDER), cache, lambda _: None
     )
     return GalaxyPool(pictures, material, np.arange(len(rows)), truth)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -44,6 +44,7 @@ def test_three_labellers_by_hand() -> None:
     assert found.kappa == pytest.approx(22 / 70)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.sampled_from(CLASSES)] * 2), min_size=2, max_size=40))
 def test_scikit_learn_agrees(pairs: list[tuple[str, str]]) -> None:
     a, b = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.anomalies.batching import Mix, mixed_batch
@@ -47,6 +47,7 @@ def test_exploring_goes_where_nothing_is_labelled() -> None:
     assert {row for row, reason in found if reason == "explore"} == {8, 4}
 
 
+@settings(deadline=None)
 @given(
     st.sets(st.integers(0, 59), max_size=40), st.integers(1, 30), st.floats(0, 0.5),
     st.floats(0, 0.5),
