@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.codec.container import read_header, read_packets
 from engine.codec.decoding import decode
-from engine.codec.encoding import encode
+from engine.codec.encoding import encode, prepare
+from engine.codec.learned import code_tiles
 from engine.codec.model import CodecModel
 from engine.codec.rate import RateTarget
 from engine.frame import Frame, Origin
@@ -89,7 +91,12 @@ def speed_figures(model: CodecModel) -> dict[str, Any]:
         "encode": _seconds(lambda: encode(frame, target, model)),
         "decode": _seconds(lambda: decode(coded, model)),
     }
-    figures: dict[str, Any] = {"skysieve": ours}
+    one_pass = _seconds(lambda: _at_one_step(frame, model, coded))
+    figures: dict[str, Any] = {
+        "skysieve": ours,
+        "encode_at_a_given_step": one_pass,
+        "encoder_passes_of_rate_control": ours["encode"] / one_pass - 1.0,
+    }
     for name in ("jpeg2000", "jpegxl"):
         knob, content = _knob(name, pixels)
         baseline = BASELINES[name]
@@ -99,6 +106,16 @@ def speed_figures(model: CodecModel) -> dict[str, Any]:
         }
         figures[f"times_{name}"] = {key: ours[key] / figures[name][key] for key in ours}
     return figures
+
+
+def _at_one_step(frame: Frame, model: CodecModel, coded: bytes) -> bytes:
+    """The frame coded without a search for its rate, at the step of most of its tiles."""
+    header, start = read_header(coded)
+    steps = [packet.step for packet in read_packets(coded, start, len(coded))]
+    step = max(set(steps), key=steps.count)
+    tiles = prepare(frame, len(coded), model, header.tile).tiles
+    code_tiles(tiles, step)
+    return b"".join(tile.payload(step) for tile in tiles)
 
 
 def _knob(name: str, pixels: Grey) -> tuple[float, bytes]:
