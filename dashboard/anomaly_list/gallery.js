@@ -65,6 +65,12 @@ class Gallery {
     const marks = item.marks.map((text) => element("span", "mark", text));
     card.append(picture, tick, verdict, element("span", "line", item.line), ...marks);
     card.title = item.name;
+    card.onfocus = () => {
+      if (this.at !== index) {
+        this.at = index;
+        this.mark();
+      }
+    };
     card.onclick = (event) => {
       this.at = index;
       if (event.shiftKey || event.ctrlKey || event.metaKey) this.toggle(index, event.shiftKey);

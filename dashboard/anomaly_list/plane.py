@@ -110,8 +110,8 @@ def _chart(held: Row, rows: list[Row], colour: str, key: str) -> Any:
         alt.Chart(points)
         .mark_point(size=34, filled=True)
         .encode(
-            x=alt.X("x:Q", axis=axis, scale=alt.Scale(zero=False)),
-            y=alt.Y("y:Q", axis=axis, scale=alt.Scale(zero=False)),
+            x=alt.X("x:Q", axis=axis, scale=alt.Scale(zero=False, padding=12)),
+            y=alt.Y("y:Q", axis=axis, scale=alt.Scale(zero=False, padding=12)),
             color=alt.Color("colour:N", title=None, scale=_scale(colour),
                             legend=alt.Legend(orient="top", columns=5)),
             opacity=alt.condition(brush, alt.value(0.85), alt.value(0.18)),

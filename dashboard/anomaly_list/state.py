@@ -13,6 +13,7 @@ from jobs.errors import UsageError
 
 FACES = ("gallery", "table", "map", "scores", "clusters", "nights", "flares")
 SHOWN, ADDRESS, REVISION = "list_shown", "list_address", "list_revision"
+TAKEN_UP = "list_taken_up"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def restore() -> str | None:
     if not query or query == st.session_state.get(ADDRESS):
         return None
     st.session_state[ADDRESS] = query
+    st.session_state[TAKEN_UP] = True
     try:
         wanted, sort = wanted_of(query)
     except UsageError as error:
@@ -72,7 +74,8 @@ def restore() -> str | None:
 def publish() -> None:
     """Put what the list shows into the address."""
     address = shown().address
-    if address != st.query_params.to_dict():
+    # A link from this very page sets the query but not the browser's address; writing it does.
+    if st.session_state.pop(TAKEN_UP, False) or address != st.query_params.to_dict():
         st.query_params.from_dict(address)
     st.session_state[ADDRESS] = address
 
