@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import altair as alt
 import pandas as pd
@@ -32,7 +32,7 @@ def verdict_scale() -> Any:
     return alt.Scale(domain=list(VERDICT_COLOURS), range=list(VERDICT_COLOURS.values()))
 
 
-def verdict_legend(orient: str, **more: Any) -> Any:
+def verdict_legend(orient: Any, **more: Any) -> Any:
     """The legend of that scale, in words."""
     words = "replace(datum.label, '_', ' ')"
     return alt.Legend(orient=orient, title=None, labelExpr=words, **more)
@@ -169,7 +169,7 @@ def time_line(found: Rows, cycles: Rows) -> Any:
         .encode(
             x=alt.X(
                 "found_at:T",
-                timeUnit=TIME_UNITS[step],
+                timeUnit=cast(Any, TIME_UNITS[step]),
                 title=f"found (UTC), by the {step}",
                 scale=alt.Scale(type="utc"),
                 axis=alt.Axis(tickCount=8, labelOverlap=True),

@@ -121,7 +121,7 @@ def _diverging(values: Pixels, limit: float) -> NDArray[np.uint8]:
     place = np.nan_to_num(np.clip(values / limit, -1.0, 1.0), nan=0.0)[..., None]
     ends = np.where(place < 0, np.array(BLUE), np.array(ORANGE))
     mixed = np.array(WHITE) + np.abs(place) * (ends - np.array(WHITE))
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def _bytes(grey: Pixels) -> NDArray[np.uint8]:

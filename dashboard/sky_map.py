@@ -42,7 +42,8 @@ def mollweide(ra_deg: ArrayLike, dec_deg: ArrayLike) -> NDArray[np.float64]:
     if ra.size == 0:
         return np.zeros((0, 2))
     positions = np.column_stack([np.ravel(ra) % 360.0, np.ravel(dec)])
-    return np.asarray(wcs.wcs_world2pix(positions, 0), dtype=np.float64) - wcs.wcs.crpix + 1.0
+    plane = wcs.wcs_world2pix(positions, 0) - wcs.wcs.crpix + 1.0
+    return np.asarray(plane, dtype=np.float64)
 
 
 def sky_chart(cells: Rows, best: Rows) -> Any:
@@ -149,7 +150,7 @@ def _labels() -> tuple[Any, Any]:
     up = _plane(
         CENTRE_RA_DEG + EDGE_DEG, list(PARALLELS), text=[f"{value:+d}°" for value in PARALLELS]
     )
-    shared = {"color": GREY, "fontSize": 11}
+    shared: dict[str, Any] = {"color": GREY, "fontSize": 11}
     return (
         alt.Chart(across).mark_text(dy=9, **shared).encode(x=_x(), y=_y(), text="text:N"),
         alt.Chart(up).mark_text(dx=-6, align="right", **shared).encode(

@@ -89,14 +89,15 @@ def keep_ranking(store: Store, ranking: dict[str, Any], rows: Sequence[dict[str,
     store.write({"rankings": [ranking], "ranking_rows": list(rows)})
 
     def drop(connection: Connection) -> int:
-        return select(
+        gone = select(
             connection,
             """
             DELETE FROM ranking_rows WHERE ranking_id NOT IN (
                 SELECT ranking_id FROM rankings ORDER BY number DESC LIMIT 2)
             RETURNING 1 AS gone
             """,
-        ).num_rows
+        )
+        return int(gone.num_rows)
 
     store.transaction(drop, changed=lambda _: False)
 

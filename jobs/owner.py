@@ -300,9 +300,11 @@ class Owner:
         self, cluster_key: str, name: str, named_by: str, *, naming_id: str
     ) -> dict[str, Any]:
         """Give a cluster a name; the same naming_id does it once."""
-        return clusters.name_cluster(
-            self.store, naming_id=naming_id, cluster_key=cluster_key, name=name,
-            named_by=named_by, now=self.clock(),
+        return dict(
+            clusters.name_cluster(
+                self.store, naming_id=naming_id, cluster_key=cluster_key, name=name,
+                named_by=named_by, now=self.clock(),
+            )
         )  # fmt: skip
 
     def save_view(

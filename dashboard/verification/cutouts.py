@@ -10,7 +10,7 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import streamlit as st
@@ -44,7 +44,7 @@ class Look:
         """What a browser asked for; anything unknown becomes the default."""
         method, palette = chosen.get("stretch"), chosen.get("palette")
         return cls(
-            method if method in STRETCHES else "zscale",
+            cast(Method, method) if method in STRETCHES else "zscale",
             palette if palette in COLOURS else "grey",
             bool(chosen.get("inverted")),
         )
@@ -233,7 +233,7 @@ def _png(pixels: Pixels | None, like: Pixels | None, look: Look) -> bytes:
     shown = stretch(pixels, method=look.stretch, like=like)
     shown = np.asarray(1 - shown if look.inverted else shown, dtype=np.float32)
     if shown.ndim == 2 and look.palette in PALETTES:
-        return map_png(shown, low=0, high=1, palette=look.palette)  # type: ignore[arg-type]
+        return map_png(shown, low=0, high=1, palette=look.palette)
     grey = np.rint(255 * shown).astype(np.uint8)
     return _encoded(Image.fromarray(grey if grey.ndim == 2 else np.moveaxis(grey, 0, -1)))
 

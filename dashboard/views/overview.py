@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -53,12 +55,13 @@ def _questions(visit: Visit, cycle: dict[str, Any] | None) -> None:
     """The four questions; another span draws only them anew."""
     since = news.since_when(visit, cycle)
     parts = st.grid(4, min_column_width=245, gap="medium")
-    for part in (
-        lambda: news.show_new(since),
+    shown: tuple[Callable[[], None], ...] = (
+        partial(news.show_new, since),
         news.show_needed,
         news.show_broken,
-        lambda: news.show_changed(since),
-    ):
+        partial(news.show_changed, since),
+    )
+    for part in shown:
         with parts.cell(), st.container(gap="xxsmall"):
             part()
 

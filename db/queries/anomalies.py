@@ -241,7 +241,7 @@ def _with(
     wanted: Wanted, verdict: str | None, source: str | None, label: str | None, text: str | None
 ) -> Wanted:
     given = {"verdicts": verdict, "sources": source, "labels": label}
-    lists = {name: (value,) for name, value in given.items() if value is not None}
+    lists: dict[str, Any] = {k: (value,) for k, value in given.items() if value is not None}
     return replace(wanted, **lists, text=text or wanted.text)
 
 

@@ -224,7 +224,7 @@ def _cutout(
     noise, peak, flux = found.background.noise, source.peak, source.flux
     if planes is not None:
         level, noise = float(planes.level.mean()), float(planes.noise.mean())
-        flux = float((_plane(image[:, *box]) - level)[within].sum())
+        flux = float((_plane(image[:, box[0], box[1]]) - level)[within].sum())
         peak *= noise
     cutout = Cutout(
         kind="source",
@@ -251,7 +251,7 @@ def _cutout(
     if cosmic_rays is None:
         return cutout
     sky = found.background.level[box] if planes is None else 0.0
-    raw_light = np.where(within, _plane(raw[..., *box]) - sky, 0.0)
+    raw_light = np.where(within, _plane(raw[..., box[0], box[1]]) - sky, 0.0)
     share = cosmic_ray_share(raw_light, cosmic_rays.mask[box])
     return replace(cutout, cosmic_ray_share=share)
 

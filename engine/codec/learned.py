@@ -280,8 +280,8 @@ def _coarse(
 ) -> list[CoarseSymbols]:
     """What the tiles' symbols say. Dyadic numbers of this size are exact in single precision."""
     found = symbols.to(torch.int32), mean.float(), log_scale.float()
-    parts = [part.permute(0, 3, 1, 2).numpy() for part in found]
-    return [CoarseSymbols(*(part[n] for part in parts), step) for n, step in enumerate(steps)]
+    whole, means, scales = (part.permute(0, 3, 1, 2).numpy() for part in found)
+    return [CoarseSymbols(whole[n], means[n], scales[n], step) for n, step in enumerate(steps)]
 
 
 def _by_cell(values: NDArray[Any]) -> NDArray[Any]:

@@ -27,7 +27,8 @@ class LeanUNet(nn.Module):
             raise TypeError("expected frozen weights: draw them with sampled_nets first")
         self.rest = nn.Sequential(*rest)
         up, up_bias = net.up.weight.detach(), _bias(net.up)
-        fine, coarse = first.weight.detach().split(net.hidden, dim=1)
+        joined = first.weight.detach()
+        fine, coarse = joined[:, : net.hidden], joined[:, net.hidden :]
         self.fine: Tensor
         self.coarse: Tensor
         self.bias: Tensor
