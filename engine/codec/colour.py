@@ -13,6 +13,9 @@ PLANES = 3
 ERROR_GAIN = 8.0 / 3.0
 """Squared error of R, G and B together for equal squared errors of Y, Co and Cg, per plane."""
 
+PLANE_GAINS = (3.0, 2.0, 3.0)
+"""Squared error of R, G and B together for a squared error of 1 in Y, Co or Cg alone."""
+
 Floats = NDArray[np.floating]
 
 

@@ -120,10 +120,8 @@ def prepare(
     model: CodecModel,
     tile: int,
     hits: Mask | None = None,
-    *,
-    luma: bool = True,
 ) -> Prepared:
-    """Analyse a frame for the learned codec; without `luma` planes of colour stay as they are.
+    """Analyse a frame for the learned codec; three 8-bit planes become luma and two differences.
 
     Raises NotApplicable on a side below 16 pixels."""
     if min(frame.height, frame.width) < SMALLEST_SIDE:
@@ -136,7 +134,7 @@ def prepare(
     coded = without_hits(frame, hits) if hits is not None and has_hits else frame
     mapping = SampleMapping.of(coded.pixels[..., ~coded.mask], frame.sample_type)
     header = _header(frame, Mode.LEARNED, tile, limit, model=model.identity, mapping=mapping)
-    coloured = luma and frame.planes == PLANES and frame.sample_type == "uint8"
+    coloured = frame.planes == PLANES and frame.sample_type == "uint8"
     header = replace(header, hits=has_hits, luma=coloured)
     side_list = hits_packet(frame, hits).to_bytes() if hits is not None and has_hits else b""
     head = b"".join([header.to_bytes(), *_mask_packets(frame), side_list])

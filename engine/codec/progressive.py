@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.codec.colour import PLANE_GAINS, to_luma
 from engine.codec.conditional import STEP_MULTIPLE
 from engine.codec.container import FileHeader, Packet
 from engine.codec.decoding import decode
@@ -104,7 +105,7 @@ def in_pieces(
     if side not in SIDES or tile % side:
         raise ValueError(f"a refined part needs a side of {SIDES} that divides {tile}, got {side}")
     budgets = [int(bpp * frame.pixels.size / 8) for bpp in (base_bpp, full_bpp)]
-    prepared = prepare(frame, budgets[1], model, tile, hits, luma=False)
+    prepared = prepare(frame, budgets[1], model, tile, hits)
     head, tail = _split_tail(prepared)
     steps = _layer_steps(prepared, budgets, len(head))
     layers = [
@@ -192,15 +193,18 @@ def _weighed(
 ) -> ProgressiveFrame:
     """Decode layer by layer, and give every packet the error that it takes away."""
     head, tail = ends
-    target = prepared.header.mapping.forward(_stack(prepared.coded.filled()))
+    header = prepared.header
+    target = _weighing(header, header.mapping.forward(_stack(prepared.coded.filled())))
     weight = np.ones(frame.mask.shape) if value is None else value.astype(np.float64)
     if weight.shape != frame.mask.shape or not (np.isfinite(weight).all() and weight.min() >= 0):
         raise ValueError(f"a value map needs shape {frame.mask.shape} and values of at least 0")
-    left = np.square((target - np.median(target)).astype(np.float64)) * ~frame.mask
-    content, pieces = head, []
+    flat = np.median(target, axis=(1, 2) if header.luma else None, keepdims=True)
+    left = np.square((target - flat).astype(np.float64)) * ~frame.mask
+    content, pieces, whole = head, [], float(left.sum())
     for layer, parts in enumerate(layers):
         content += b"".join(part.packet.to_bytes() for part in parts)
-        before, left = left, _squared(content, target, frame, prepared)
+        before = left
+        left, whole = _squared(content, target, frame, prepared)
         for part in parts:
             saved = (before - left)[part.plane, part.rows, part.columns]
             worth = float((saved * weight[part.rows, part.columns]).sum())
@@ -221,18 +225,36 @@ def _weighed(
         tuple(pieces),
         tail,
         frame.pixels.size,
-        float(left.sum()),
+        whole,
     )
 
 
 def _squared(
     content: bytes, target: NDArray[np.float32], frame: Frame, prepared: Prepared
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float]:
+    """Squared errors of the planes as they are coded, and their sum over the frame's planes."""
     decoded = decode(content, prepared.model)
     if decoded.planes is None:
         raise NotApplicable("only the learned codec has refinements")
-    mapped = np.clip(decoded.planes.mapped, -128.0, 127.0)
-    return np.square((mapped - target).astype(np.float64)) * ~frame.mask
+    mapped = _weighing(prepared.header, np.clip(decoded.planes.mapped, -128.0, 127.0))
+    error = (mapped - target).astype(np.float64) * ~frame.mask
+    squared = np.square(error)
+    whole = float(squared.sum())
+    if prepared.header.luma:
+        gains = np.sqrt(PLANE_GAINS)
+        whole -= 2.0 * float((error[0] * error[2]).sum()) / float(gains[0] * gains[2])
+    return squared, whole
+
+
+def _weighing(header: FileHeader, mapped: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The planes as they are coded, so that each one's squared error is about its share of all.
+
+    R, G and B together err by 3 Y^2 + 2 Co^2 + 3 Cg^2 - 2 Y Cg: the last term is no plane's own.
+    """
+    if not header.luma:
+        return mapped
+    gains = np.sqrt(np.array(PLANE_GAINS, np.float32))[:, None, None]
+    return np.asarray(to_luma(mapped) * gains, np.float32)
 
 
 def _stack(pixels: Pixels) -> Pixels:

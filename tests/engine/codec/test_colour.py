@@ -11,6 +11,7 @@ from engine.codec.decoding import decode
 from engine.codec.encoding import encode
 from engine.codec.errormaps import fit_error_calibration
 from engine.codec.model import CodecModel
+from engine.codec.progressive import in_pieces
 from engine.codec.rate import RateTarget
 from engine.codec.uncertainty import dropout_deviation, predicted_rmse
 from engine.errors import CalibrationError
@@ -69,3 +70,20 @@ def test_too_few_frames_calibrate_nothing(coloured: Frame, tiny_model: CodecMode
     decoded = decode(encode(coloured, RateTarget(bpp=1.0), tiny_model), tiny_model)
     with pytest.raises(CalibrationError, match="at least 4 frames, got 1"):
         fit_error_calibration([(coloured, decoded)], np.random.default_rng(0))
+
+
+def test_colour_goes_down_in_layers_as_luma_and_differences(
+    coloured: Frame, tiny_model: CodecModel
+):
+    made = in_pieces(coloured, tiny_model, base_bpp=0.6, full_bpp=2.0, side=32, tile=64)
+    header, _ = read_header(made.whole)
+    assert header.luma
+    base = made.head + b"".join(piece.content for piece in made.pieces if piece.is_base)
+    errors = [
+        float(np.square(decode(data, tiny_model).pixels - coloured.pixels).sum())
+        for data in (base, made.whole)
+    ]
+    assert errors[1] < 0.7 * errors[0]
+    assert made.full_error == pytest.approx(errors[1], rel=0.05)
+    refined = sum(piece.saved for piece in made.pieces if not piece.is_base)
+    assert refined == pytest.approx(errors[0] - errors[1], rel=0.4)
