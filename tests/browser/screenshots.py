@@ -1,23 +1,24 @@
 """Take a picture of every page, in light and dark: `python -m tests.browser.screenshots`.
 
-Shows the store that SKYSIEVE_HOME names, or a filled one made for the purpose.
+Shows the store that SKYSIEVE_HOME names, or a simulated night made for the purpose.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
-from db.store import Store
 from tests.browser.browsing import chromium, settle, watched_page
 from tests.browser.serving import PROJECT, Served, serve
-from tests.store_factory import fill
 
+PATIENCE_MS = 120_000
+WAITING = "[data-testid=stMain] [data-testid=stSkeleton]:visible"
 OUT = PROJECT / "docs" / "screenshots"
 PAGES = {
     "overview": "Overview",
@@ -28,6 +29,7 @@ PAGES = {
     "anomalies": "Anomalies",
     "crossmatch": "Cross-match",
     "verify": "Verify",
+    "models": "Models",
     "jobs": "Jobs",
 }
 BEST = "SELECT detection_id FROM detections ORDER BY p_value NULLS LAST LIMIT 1"
@@ -53,24 +55,37 @@ def take_all(served: Served, browser: Browser, out: Path) -> None:
                 print(complaint, file=sys.stderr)
 
 
+def _demo(home: Path) -> None:
+    """Fill `home` with the simulated night of `skysieve demo`."""
+    subprocess.run(
+        [sys.executable, "-c", "from jobs.cli.app import main; main()", "demo"],
+        env={**os.environ, "SKYSIEVE_HOME": str(home)},
+        cwd=PROJECT,
+        check=True,
+    )
+
+
 def _begin(page: Page) -> None:
+    """Give a name where Verify asks for one, and wait for the first object."""
     name = page.get_by_label("Your name")
     if name.count():
         name.fill("ann")
         page.get_by_role("button", name="Begin").click()
-    page.locator(".desk:not([data-item=''])").wait_for()
+    page.locator("[data-testid^=stBidiComponent]").first.wait_for()
+    settle(page, "Verify")
 
 
 def _take(page: Page, path: Path) -> None:
-    page.wait_for_timeout(2500)
-    page.screenshot(path=path)
+    expect(page.locator(WAITING)).to_have_count(0, timeout=PATIENCE_MS)
+    page.wait_for_timeout(1500)
+    page.screenshot(path=path, timeout=PATIENCE_MS)
     if os.environ.get("FULL_PAGE"):
         height = page.evaluate(
             "document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight"
         )
         page.set_viewport_size({"width": 1280, "height": int(height) + 80})
         page.wait_for_timeout(800)
-        page.screenshot(path=path.with_stem(path.stem + "-full"))
+        page.screenshot(path=path.with_stem(path.stem + "-full"), timeout=PATIENCE_MS)
         page.set_viewport_size({"width": 1280, "height": 720})
 
 
@@ -80,8 +95,7 @@ def main() -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         home = Path(os.environ.get("SKYSIEVE_HOME") or scratch / "home")
         if "SKYSIEVE_HOME" not in os.environ:
-            with Store.open(home) as store:
-                fill(store, frames=8, per_frame=6)
+            _demo(home)
         served = stack.enter_context(serve(home, scratch / "server.log"))
         browser = stack.enter_context(chromium())
         out = Path(os.environ.get("SCREENSHOTS") or OUT)
