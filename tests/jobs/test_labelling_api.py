@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.gold import truth_of
+from db.gold import gold_items
+from db.store import Store
+from engine.sky import simulated_again
+from jobs.errors import UsageError
+from jobs.gold import gold_of_night
+from tests.db.queries import rows
+from tests.jobs import stubs
 from tests.jobs.serving import Served, served
 
 pytestmark = pytest.mark.slow
@@ -62,21 +68,16 @@ def test_a_label_that_cannot_be_is_refused(
     assert message in answer.json()["error"]
 
 
-def test_the_truth_of_a_simulated_night_becomes_gold(server: Served) -> None:
-    asked = server.post("gold", source="sim:labels")
-    deadline = time.monotonic() + 60
-    while (state := server.get(f"scans/{asked['request_id']}"))["state"] in ("queued", "running"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert state["state"] == "done", state
-    gold = server.get("gold")
-    assert len(gold["rows"]) == state["result"]["items"]
-    assert {row["origin"] for row in gold["rows"]} <= {"injection"}
-    assert server.call("POST", "gold", json={"source": "folder:/x"}).status_code in (200, 202)
+def test_an_expert_makes_gold_and_other_sources_have_no_truth(server: Served) -> None:
     one = detections(server)[-1]
-    gold_before = len(gold["rows"])
-    added = server.post("gold", detection_id=one, kind="boring", set_by="eve")["added"]
-    assert len(server.get("gold")["rows"]) == gold_before + added
+    for added in (1, 0):
+        answer = server.post("gold", detection_id=one, kind="boring", set_by="eve")
+        assert answer == {"added": added}
+    (row,) = server.get("gold")["rows"]
+    assert (row["detection_id"], row["kind"], row["origin"]) == (one, "boring", "expert")
+    ended = server.ended(server.post("gold", source="folder:/x"))
+    assert ended["state"] == "failed"
+    assert "only of a simulated night" in ended["error"]
 
 
 def test_the_ranking_is_fitted_when_asked(server: Served) -> None:
@@ -88,11 +89,26 @@ def test_the_ranking_is_fitted_when_asked(server: Served) -> None:
     assert server.get("labels/rankings")["rows"][0]["cause"] in ("asked", "batch")
 
 
-def test_truth_names_what_was_injected() -> None:
-    from engine.sky import simulated_again
-
+def test_the_truth_of_a_simulated_night_becomes_gold(tmp_path: Path) -> None:
     nights = {f"gold-{n:04d}": simulated_again(f"gold-{n:04d}").truth for n in range(12)}
     name = next(k for k, t in nights.items() if any(thing.is_anomaly for thing in t.objects))
     thing = next(thing for thing in nights[name].objects if thing.is_anomaly)
-    odd, nowhere = ("odd", thing.x, thing.y, 20), ("nowhere", -500.0, -500.0, 20)
-    assert truth_of([(name, 256, [nowhere, odd])]) == [("odd", "astrophysical")]
+    places = {"odd": (thing.x, thing.y), "nowhere": (-500.0, -500.0)}
+    found = [rows.detection(one, x=x, y=y, size_px=20) for one, (x, y) in places.items()]
+    with Store.open(tmp_path) as store:
+        store.write(
+            {
+                "frames": [rows.frame("f", height=256, width=256)],
+                "observations": [rows.observation("f", source="sim:gold", object_id=name)],
+                "runs": [rows.run("r", "f")],
+                "detections": found,
+            }
+        )
+        for added in (1, 0):
+            result = gold_of_night(store, stubs.InlineWorkers(), "sim:gold", rows.T0)
+            assert result == {"items": 1, "finds": 1, "added": added}
+        (row,) = gold_items(store)
+        assert (row["detection_id"], row["kind"]) == ("odd", "astrophysical")
+        assert (row["origin"], row["note"]) == ("injection", "truth of sim:gold")
+        with pytest.raises(UsageError, match="no detections yet"):
+            gold_of_night(store, stubs.InlineWorkers(), "sim:other", rows.T0)
