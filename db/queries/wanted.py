@@ -31,7 +31,11 @@ _NONE = "0::DOUBLE"
 _RANK = "coalesce(-d.rank_score, 'inf'::DOUBLE)"
 SORTS = {
     "anomalous": ("(d.verdict = 'artefact')::DOUBLE", "coalesce(d.p_value, 2)", _RANK),
-    "interesting": ("coalesce(-i.interest, 'inf'::DOUBLE)", "coalesce(d.p_value, 2)", _RANK),
+    "interesting": (
+        "coalesce(g.place, 'inf'::DOUBLE)",
+        "coalesce(-i.interest, 'inf'::DOUBLE)",
+        "coalesce(d.p_value, 2)",
+    ),
     "newest": ("-epoch_us(d.detected_at)::DOUBLE", _NONE, _NONE),
     "brightest": ("coalesce(-d.snr, 'inf'::DOUBLE)", _NONE, _NONE),
     "odd_for_its_size": ("coalesce(e.conditioned_p_value, 2)", "coalesce(d.p_value, 2)", _RANK),
@@ -43,6 +47,7 @@ _JOINS = {
     "o": "LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest",
     "e": "LEFT JOIN detection_evidence e ON e.detection_id = d.detection_id",
     "i": "LEFT JOIN current_interest i ON i.detection_id = d.detection_id",
+    "g": "LEFT JOIN current_ranking g ON g.detection_id = d.detection_id",
     "n": "LEFT JOIN near_misses n ON n.detection_id = d.detection_id",
     "c": "LEFT JOIN current_cluster_members c ON c.detection_id = d.detection_id",
     "k": "LEFT JOIN object_states k ON k.detection_id = d.detection_id",

@@ -70,6 +70,14 @@ def known(store: Store) -> Store:
                  "joined_at": rows.T0}
                 for name, cluster in (("a", "g-0"), ("b", "g-0"), ("d", None))
             ],
+            "rankings": [
+                {"ranking_id": "k", "cause": "t", "candidates": 2, "labelled": 2, "liked": 1,
+                 "held_out": 0, "log_rows": 3, "duration_s": 0.1, "made_at": rows.T0}
+            ],
+            "ranking_rows": [
+                {"ranking_id": "k", "detection_id": name, "place": place, "interest": 0.5}
+                for place, name in enumerate("dc")
+            ],
             "map_points": [
                 {"map_id": "m", "detection_id": name, "x": float(place), "y": 0.0}
                 for place, name in enumerate("abcde")
@@ -119,6 +127,7 @@ def test_facets_and_intervals_keep_what_fits_all_of_them(
     ("sort", "order"),
     [
         ("anomalous", "abcde"),
+        ("interesting", "dceab"),
         ("newest", "edcba"),
         ("brightest", "baecd"),
         ("odd_for_its_size", "caebd"),
