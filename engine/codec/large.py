@@ -48,7 +48,9 @@ MOST_PIXELS = 1 << 30
 MARGIN = 4 * HYPER_STRIDE
 """Pixels seen beyond a row of tiles: more than analysis and hyper-analysis reach together."""
 SAMPLED_ROWS, SAMPLED_TILES = 5, 3
-LEAST_TILE_BYTES = PACKET_OVERHEAD + 40
+LEAST_TILE_BYTES = PACKET_OVERHEAD + 80
+KEPT_SHARE = 0.5
+"""What every tile to come is sure of, in shares of the mean bytes of a tile."""
 DRIFT = 0.02
 TEXT_SHARE = 1 / 8
 
@@ -174,14 +176,15 @@ def _write_tiles(
     write: Callable[[bytes], object],
 ) -> int:
     step = _first_step(image, header, available, model)
+    least = max(LEAST_TILE_BYTES, int(KEPT_SHARE * available / header.tiles))
     spent, done = 0, 0
     for row in range(header.tile_rows):
         tiles = _tile_row(image, header, row, model)
         rest = header.tiles - done - len(tiles)
-        allowed = available - spent - rest * LEAST_TILE_BYTES
+        allowed = available - spent - rest * least
         code_tiles(tiles, step)
         for number, encoder in enumerate(tiles, start=done):
-            wait = (len(tiles) - (number - done) - 1) * LEAST_TILE_BYTES
+            wait = (len(tiles) - (number - done) - 1) * least
             packet = _fitting(number, encoder, step, allowed - wait, available)
             write(packet)
             allowed -= len(packet)

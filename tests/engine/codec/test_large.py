@@ -64,6 +64,19 @@ def test_sixteen_bits_and_a_lost_tile(tiny_model: CodecModel, tmp_path: Path):
     assert lost == (8,)
 
 
+def test_the_last_tiles_are_not_starved_by_the_first(tiny_model: CodecModel):
+    """Rows grow busier, so that the first ones leave too little behind: half is kept for each."""
+    rng = np.random.default_rng(4)
+    noise = rng.normal(0.0, 1.0, (256, 128)) * np.linspace(1.0, 40.0, 256)[:, None]
+    image = np.clip(np.rint(128 + noise), 0, 255).astype(np.uint8)
+    parts: list[bytes] = []
+    budget = 256 * 128 * 2 // 8
+    assert encode_large(image, budget, tiny_model, parts.append, tile=64) <= budget
+    sizes = [len(part) for part in parts[1:]]
+    assert len(sizes) == 8
+    assert min(sizes) > 0.3 * budget / 8
+
+
 def test_what_cannot_be_is_refused(ground_rows: np.ndarray, tiny_model: CodecModel, tmp_path: Path):
     with pytest.raises(NotApplicable, match="do not hold this image"):
         encode_large(ground_rows, 200, tiny_model, len, tile=64)
