@@ -97,7 +97,8 @@ def drawn(field: Field, found: Row) -> tuple[bytes, str]:
     else:
         wide = side * field.compass.arcsec_per_px
         length = bar_arcsec(wide)
-        said = f"{length:g}″" if length < 60 else f"{length / 60:g}′"
+        # The font that Pillow brings has no primes.
+        said = f'{length:g}"' if length < 60 else f"{length / 60:g}'"
         _bar(draw, length / field.compass.arcsec_per_px * scale, said)
         _arrows(draw, field.compass)
         across = f"{wide:.3g}″" if wide < 120 else f"{wide / 60:.3g}′"
