@@ -1,8 +1,9 @@
-"""Planes to latents and back, in bands of rows so that memory stays small for any image."""
+"""Planes to latents and back, in bands so that memory stays small for any image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from engine.codec.model import CodecModel, one_thread
 from engine.codec.network import STRIDE
 
-BAND = 64
+BAND, WIDE_BAND = 64, 256
 HALO = 4
-"""Latent rows computed at once, and rows seen beyond them: more than any layer's reach."""
+"""Latent rows and columns computed at once, and those seen beyond them: more than any layer's
+reach."""
 
 Plane = NDArray[np.float32]
 Latents = NDArray[np.float32]
@@ -64,22 +66,28 @@ def synthesise(
     generator: torch.Generator | None = None,
 ) -> Plane:
     """Plane of `shape` from latents (C, h, w) and ln q (h, w); a generator turns dropout on."""
-    rows = latents.shape[1]
-    plane = np.empty((rows * STRIDE, latents.shape[2] * STRIDE), np.float32)
+    rows, columns = latents.shape[1:]
+    plane = np.empty((rows * STRIDE, columns * STRIDE), np.float32)
     with one_thread():
-        for first, last, seen_first, seen_last in _bands(rows):
+        for ys, xs in product(_bands(rows), _bands(columns, WIDE_BAND)):
+            seen = slice(ys[2], ys[3]), slice(xs[2], xs[3])
             made = model.network.synthesise(
-                torch.from_numpy(np.ascontiguousarray(latents[:, seen_first:seen_last]))[None],
-                torch.from_numpy(np.ascontiguousarray(log_q[seen_first:seen_last]))[None, None],
+                torch.from_numpy(np.ascontiguousarray(latents[:, *seen]))[None],
+                torch.from_numpy(np.ascontiguousarray(log_q[seen]))[None, None],
                 generator,
             )
-            offset = (first - seen_first) * STRIDE
-            kept = made[0, 0, offset : offset + (last - first) * STRIDE]
-            plane[first * STRIDE : last * STRIDE] = kept.numpy()
+            inside = tuple(
+                slice((first - start) * STRIDE, (last - start) * STRIDE)
+                for first, last, start, _ in (ys, xs)
+            )
+            place = slice(ys[0] * STRIDE, ys[1] * STRIDE), slice(xs[0] * STRIDE, xs[1] * STRIDE)
+            plane[place] = made[0, 0][inside].numpy()
     return plane[: shape[0], : shape[1]]
 
 
-def _bands(rows: int) -> Iterator[tuple[int, int, int, int]]:
-    for first in range(0, rows, BAND):
-        last = min(first + BAND, rows)
+def _bands(rows: int, band: int | None = None) -> Iterator[tuple[int, int, int, int]]:
+    """First and last of each band, and of what is seen around it."""
+    step = band or BAND
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
         yield first, last, max(0, first - HALO), min(rows, last + HALO)

@@ -165,6 +165,16 @@ def test_bands_of_rows_join_without_a_trace(
     assert np.abs(whole.pixels - banded.pixels).max() <= 1
 
 
+def test_bands_of_columns_join_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: CodecModel
+):
+    wide = np.random.default_rng(1).integers(0, 255, (40, 400)).astype(np.uint8)
+    coded = encode(Frame.of(wide, ORIGIN), RateTarget(bpp=2.0), tiny_model)
+    whole = decode(coded, tiny_model)
+    monkeypatch.setattr("engine.codec.transform.WIDE_BAND", 7)
+    assert np.abs(whole.pixels - decode(coded, tiny_model).pixels).max() <= 1
+
+
 def test_the_file_names_its_model(ground: Frame, tiny_model: CodecModel):
     coded = encode(ground, RateTarget(bpp=1.0), tiny_model)
     assert read_header(coded)[0].model == bytes.fromhex(tiny_model.digest)[:8]
