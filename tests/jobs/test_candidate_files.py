@@ -22,6 +22,9 @@ from jobs.errors import UsageError
 from tests.store_factory import fill
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with Store.open(tmp_path_factory.mktemp("night")) as store:

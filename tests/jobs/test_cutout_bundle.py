@@ -84,6 +84,7 @@ def test_what_lies_beyond_the_frame_is_nan() -> None:
     assert data[3, 3] == 0.0
 
 
+@pytest.mark.slow
 def test_a_bundle_has_the_list_and_a_cutout_for_each_row(night: Store, tmp_path: Path) -> None:
     table = anomalies.listed(night)
     steps: list[tuple[int, int]] = []
@@ -104,6 +105,7 @@ def test_a_bundle_has_the_list_and_a_cutout_for_each_row(night: Store, tmp_path:
         assert len(read) == 2 + 4
 
 
+@pytest.mark.slow
 def test_an_export_request_keeps_the_ten_newest_files(night: Store, tmp_path: Path) -> None:
     (tmp_path / "exports").mkdir()
     for number in range(11):
