@@ -3,7 +3,8 @@
 // Streamlit calls the default export again whenever `data` changes; the desk stays.
 
 const DESKS = new WeakMap();
-const ENOUGH = { one: 9, grid: 36 };
+const ENOUGH = { one: 24, grid: 40, learned: 8 };
+const MORE_MS = 60;
 const RENEW_MS = 25_000, AWAY_MS = 600_000, RETRY_MS = 4000, HUNGRY_MS = 1500;
 
 export default function desk({ data, parentElement, setStateValue }) {
@@ -80,6 +81,8 @@ class Desk {
     this.progress.textContent = data.progress;
     this.news.textContent = data.news;
     this.draw();
+    const short = data.items.length && 2 * this.queue.length < this.enough();
+    if (short && this.serial) setTimeout(() => this.flush(), MORE_MS);
     if (this.serial === 0) this.flush();  // says who asks, and what an earlier visit left unsaid
   }
 
@@ -295,6 +298,11 @@ class Desk {
     this.flush();
   }
 
+  // How many objects should be here ahead of their turn; a batch of the ranking is shared out thinly.
+  enough() {
+    return ENOUGH[this.mode === "one" && this.isLearned ? "learned" : this.mode];
+  }
+
   // The outbox.
 
   flush() {
@@ -302,7 +310,7 @@ class Desk {
     this.flushed = Date.now();
     this.send({
       events: this.outbox, held: this.queue.map((item) => [item.id, item.look]),
-      holder: this.holder, queue: this.queueName, look: this.look, enough: ENOUGH[this.mode], serial: ++this.serial,
+      holder: this.holder, queue: this.queueName, look: this.look, enough: this.enough(), serial: ++this.serial,
     });
   }
 

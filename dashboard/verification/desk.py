@@ -21,7 +21,7 @@ from jobs.labelling import LEARNED, Labelling
 
 HERE = Path(__file__).parent
 KEY = "desk"
-AHEAD = 4
+AT_ONCE, MANY = 6, 16
 TOP = 20
 RENEW = timedelta(seconds=20)
 _PARTS = ("stage.js", "keys.js", "desk.js")
@@ -93,8 +93,9 @@ def _handed(
     if st.session_state.get("desk_queue") != (labeller, queue):
         st.session_state["desk_queue"] = (labeller, queue)
         desk.release(holder)
-    enough = min(int(said.get("enough", 9)), 60)
-    wanted = max(enough + AHEAD - len(held), 0) if len(held) < enough else 0
+    enough = min(int(said.get("enough", AT_ONCE)), 60)
+    wanted = enough - len(held) if 2 * len(held) < enough else 0
+    wanted = min(wanted, MANY if held else AT_ONCE)
     renewed: datetime | None = st.session_state.get("desk_renewed")
     now = datetime.now(UTC)
     if not wanted and renewed is not None and now - renewed < RENEW:

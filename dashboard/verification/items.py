@@ -49,7 +49,23 @@ _READS: dict[int, _Steady] = {}
 def items_of(detection_ids: Sequence[str], look: Look, *, queue: str) -> list[Row]:
     """The items of these detections, in their order."""
     store = owner().store
-    return [_item(store, found, look, queue) for found in verify.shown(store, detection_ids)]
+    if not detection_ids:
+        return []
+    asked = _asked(store, detection_ids)
+    return [
+        _item(store, found, look, queue, asked=found["detection_id"] in asked)
+        for found in verify.shown(store, detection_ids)
+    ]
+
+
+def _asked(store: Store, detection_ids: Sequence[str]) -> set[str]:
+    """Of which of them a catalogue was asked."""
+    rows = store.rows(
+        "SELECT DISTINCT detection_id FROM catalogue_queries "
+        "WHERE list_contains($1::VARCHAR[], detection_id)",
+        [list(detection_ids)],
+    )
+    return {row["detection_id"] for row in rows}
 
 
 def small_picture(digest: str) -> bytes | None:
@@ -60,9 +76,9 @@ def small_picture(digest: str) -> bytes | None:
         return None
 
 
-def _item(store: Store, found: Row, look: Look, queue: str) -> Row:
+def _item(store: Store, found: Row, look: Look, queue: str, *, asked: bool) -> Row:
     detection_id = found["detection_id"]
-    answers = catalogues.answers(store, detection_id)
+    answers = catalogues.answers(store, detection_id) if asked else []
     place, links = _place(found, answers)
     return {
         "id": detection_id,
