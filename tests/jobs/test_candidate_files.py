@@ -21,7 +21,6 @@ from jobs.candidate_files import FORMATS, write_list
 from jobs.errors import UsageError
 from tests.store_factory import fill
 
-
 pytestmark = pytest.mark.slow
 
 

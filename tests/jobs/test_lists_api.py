@@ -24,7 +24,6 @@ from jobs.settings import Settings
 from tests.dashboard.fakes import FakeOwner
 from tests.store_factory import NOW, fill
 
-
 pytestmark = pytest.mark.slow
 
 
