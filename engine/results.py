@@ -156,7 +156,9 @@ class Detection:
 
     `x`, `y` are pixel coordinates of the centre (0-based, x along columns). `size_px` is the side
     of the cutout. `flux` and `snr` are None for whole images. `cosmic_ray_share` is the share of
-    positive flux that lies on cosmic-ray pixels, None where cosmic rays do not apply.
+    positive flux that lies on cosmic-ray pixels, None where cosmic rays do not apply. `rank` orders
+    detections of one p-value, higher = odder: the combined score, times the probability of being
+    no artefact where the artefact head may decide; None where nothing was combined.
     """
 
     kind: str
@@ -177,6 +179,7 @@ class Detection:
     class_name: str | None = None
     class_probability: float | None = None
     evidence: Evidence | None = None
+    rank: float | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from jobs.rows import Record as Record
 from jobs.rows import Row
 
 LN2 = float(np.log(2.0))
-RANKING_METHOD = "combined"
 HALF_RANGE = 60_000.0
 BEFORE_RUNS = ("frames", "observations", "intake")
 
@@ -264,7 +263,6 @@ def _detection_rows(
     now: datetime,
 ) -> None:
     detection_id = stable_id("detection", run_id, detection.kind, detection.x, detection.y)
-    by_method = {score.method: score.raw for score in detection.scores}
     record.row(
         "detections",
         detection_id=detection_id,
@@ -282,7 +280,7 @@ def _detection_rows(
         verdict=str(detection.verdict),
         reason=detection.reason,
         p_value=detection.p_value,
-        rank_score=by_method.get(RANKING_METHOD),
+        rank_score=detection.rank,
         class_name=detection.class_name,
         class_probability=detection.class_probability,
         embedder=result.embedder,

@@ -184,6 +184,7 @@ class AnomalyPipeline:
             cosmic_ray_share=cutout.cosmic_ray_share,
             class_name=judged.class_names[row] if named and judged.class_names else None,
             class_probability=_share(judged, row) if named else None,
+            rank=float(judged.statistic[row]) * self._trust(source, opinion) if covered else None,
             evidence=replace(
                 evidence,
                 versions=tuple(
@@ -251,6 +252,12 @@ class AnomalyPipeline:
         usual = self.preprocessing == DEFAULT_PREPROCESSING
         return usual and self.reference.covers(source, kind)
 
+    def _trust(self, source: str, opinion: ArtefactOpinion | None) -> float:
+        """Probability of being no artefact, 1 where the head has no say."""
+        if opinion is None or self.artefacts is None or not self.artefacts.decides(source):
+            return 1.0
+        return 1.0 - opinion.probability
+
     def _verdict(
         self,
         source: str,
@@ -260,13 +267,12 @@ class AnomalyPipeline:
         opinion: ArtefactOpinion | None,
     ) -> tuple[Verdict, str]:
         head = self.artefacts
-        decides = head is not None and opinion is not None and head.decides(source)
         artefact = why_artefact(
             self.policy,
             cutout,
             probability=None if opinion is None else opinion.probability,
             kind=None if opinion is None else opinion.kind,
-            threshold=head.threshold if head is not None and decides else None,
+            threshold=head.threshold if head is not None and head.decides(source) else None,
         )
         if artefact is not None:
             return Verdict.ARTEFACT, artefact

@@ -40,9 +40,9 @@ RANKINGS = ("without", "hits", "with")
 
 @dataclass(frozen=True)
 class Judgement:
-    """One detection of a ranking: its combined score, why it is kept apart, what it really is."""
+    """One detection of a ranking: its place's keys, why it is kept apart, what it really is."""
 
-    statistic: float
+    rank: float
     p_value: float
     apart: str | None
     named: Named
@@ -83,6 +83,8 @@ def artefacts(
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Compare rankings with and without artefact knowledge on simulated nights.
+
+    Lists are ordered as pages order them: by p-value, then by rank.
 
     "without" judges the raw frame and knows nothing of hits, lines or the head; "hits" judges the
     cleaned frame and knows hits and lines; "with" adds the head, whose nights have other seeds and
@@ -151,7 +153,7 @@ def compared(nights: Sequence[Night]) -> dict[str, Any]:
 def ranking(rows: Sequence[Judgement]) -> dict[str, Any]:
     """What the top 100 hold, artefacts that were recognised left out, and what was kept apart."""
     listed = [row for row in rows if row.apart is None]
-    top = [row.named for row in sorted(listed, key=lambda row: -row.statistic)[:TOP]]
+    top = [row.named for row in sorted(listed, key=lambda row: (row.p_value, -row.rank))[:TOP]]
     flaws = [named.kind for named in top if named.status == ARTEFACT]
     statuses = [named.status for named in top]
     every = [row.named for row in rows]
@@ -214,8 +216,9 @@ def _judged(
         # Without a cleaned frame nothing is known; a straight line is knowledge too.
         plain = None if cleaned is None else why_artefact(policy, cutout)
         full = None if cleaned is None else _kept_apart(detection)
-        rows["hits"].append(_judgement(detection, plain, named))
-        rows["with"].append(_judgement(detection, full, named))
+        combined = next(score.raw for score in detection.scores if score.method == COMBINED)
+        rows["hits"].append(_judgement(detection, combined, plain, named))
+        rows["with"].append(_judgement(detection, detection.rank, full, named))
     return rows
 
 
@@ -223,7 +226,8 @@ def _kept_apart(detection: Detection) -> str | None:
     return detection.reason if detection.verdict is Verdict.ARTEFACT else None
 
 
-def _judgement(detection: Detection, apart: str | None, named: Named) -> Judgement:
-    statistic = next(score.raw for score in detection.scores if score.method == COMBINED)
+def _judgement(
+    detection: Detection, rank: float | None, apart: str | None, named: Named
+) -> Judgement:
     p_value = 1.0 if detection.p_value is None else detection.p_value
-    return Judgement(statistic, p_value, apart, named)
+    return Judgement(rank or 0.0, p_value, apart, named)

@@ -93,7 +93,7 @@ def _found(frame: Frame) -> Outcome:
         embedding=np.ones(4, dtype=np.float32),
         verdict=Verdict.CANDIDATE if odd else Verdict.NORMAL,
         scores=(Score("combined", float(middle.sum()), 100 * (1 - p_value), p_value),),
-        reason="fake", p_value=p_value, ra_deg=10.0, dec_deg=20.0,
+        reason="fake", p_value=p_value, ra_deg=10.0, dec_deg=20.0, rank=float(middle.sum()),
     )  # fmt: skip
     return AnomalyResult((detection,), "fake", "fake")
 

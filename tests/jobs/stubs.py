@@ -134,7 +134,8 @@ class StubAnomalies:
             kind="image", x=frame.width / 2, y=frame.height / 2, size_px=16, cutout=middle,
             embedding=np.ones(4, dtype=np.float32), verdict=Verdict.CANDIDATE,
             scores=(Score("combined", float(middle.sum()), 99.0, 0.01),), reason="stub",
-            p_value=0.01, ra_deg=frame.origin.ra_deg, dec_deg=frame.origin.dec_deg,
+            p_value=0.01, rank=float(middle.sum()),
+            ra_deg=frame.origin.ra_deg, dec_deg=frame.origin.dec_deg,
         )  # fmt: skip
         return AnomalyResult((found,), "stub", "stub")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.anomalies.artefacts.head import ArtefactHead
 from engine.anomalies.embedders import Embedder
 from engine.anomalies.pipeline import AnomalyPipeline
 from engine.anomalies.policy import DEFAULT_LIMIT, AnomalyPolicy
@@ -51,8 +53,21 @@ def test_every_detection_is_complete_and_says_why(pipeline: AnomalyPipeline) -> 
             assert 0 <= score.percentile <= 100
             assert 0 < score.p_value <= 1
         assert detection.scores[-1].p_value == detection.p_value
+        assert detection.rank == detection.scores[-1].raw  # no head in this policy
         assert detection.evidence is not None
         assert 0 < detection.evidence.conditioned_p_value <= 1
+
+
+@pytest.mark.slow
+def test_the_rank_is_the_score_times_the_trust_where_the_head_decides() -> None:
+    head = ArtefactHead.load()
+    knowing = AnomalyPipeline(AnomalyPolicy(artefact_head=head.digest))
+    for found in knowing.run(FRAME, RNG).detections:
+        assert found.evidence is not None
+        trust = 1 - found.evidence.artefact_probability
+        assert found.rank == pytest.approx(found.scores[-1].raw * trust)
+    elsewhere = replace(FRAME, origin=replace(FRAME.origin, source="folder:/images"))
+    assert {found.rank for found in knowing.run(elsewhere, RNG).detections} == {None}
 
 
 @pytest.mark.slow
