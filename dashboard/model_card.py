@@ -60,7 +60,7 @@ def _fitted_on(row: Row, card: Row) -> None:
         "command": card.get("command"),
         "device": card.get("device"),
         "limits": card.get("limits"),
-        "digest": row["model_digest"],
+        "digest": f"{row['model_digest'][:16]}…, whole in the card below",
     }
     told = [{"fact": name, "value": str(value)} for name, value in facts.items()
             if value not in (None, "")]  # fmt: skip

@@ -118,7 +118,7 @@ def _sky() -> None:
     st.subheader("Where and when")
     cells = ask(sky.cells)
     if not cells:
-        nothing("No detection has a position: the images carry no WCS.")
+        nothing("No detection has a position on the sky yet: a position needs an image with a WCS.")
     else:
         fullest = max(cells, key=lambda row: row["n"])
         with st.container(horizontal=True, gap="medium"):

@@ -18,6 +18,8 @@ from tests.browser.browsing import chromium, settle, watched_page
 from tests.browser.serving import PROJECT, Served, serve
 
 PATIENCE_MS = 120_000
+ADDRESSES = {"overview": "", "verify": "verify?labeller=ann"}
+SHOWN = ".desk:not([data-item=''])"
 WAITING = "[data-testid=stMain] [data-testid=stSkeleton]:visible"
 OUT = PROJECT / "docs" / "screenshots"
 PAGES = {
@@ -42,10 +44,10 @@ def take_all(served: Served, browser: Browser, out: Path) -> None:
     for scheme in ("light", "dark"):
         with watched_page(browser, scheme) as (page, complaints):
             for name, title in PAGES.items():
-                page.goto(f"{served.address}/{'' if name == 'overview' else name}")
+                page.goto(f"{served.address}/{ADDRESSES.get(name, name)}")
                 settle(page, title)
                 if name == "verify":
-                    _begin(page)
+                    page.locator(SHOWN).first.wait_for(timeout=PATIENCE_MS)
                 _take(page, out / f"{name}-{scheme}.png")
             if detection:
                 page.goto(f"{served.address}/anomalies?detection={detection[0][0]}")
@@ -63,16 +65,6 @@ def _demo(home: Path) -> None:
         cwd=PROJECT,
         check=True,
     )
-
-
-def _begin(page: Page) -> None:
-    """Give a name where Verify asks for one, and wait for the first object."""
-    name = page.get_by_label("Your name")
-    if name.count():
-        name.fill("ann")
-        page.get_by_role("button", name="Begin").click()
-    page.locator("[data-testid^=stBidiComponent]").first.wait_for()
-    settle(page, "Verify")
 
 
 def _take(page: Page, path: Path) -> None:

@@ -19,6 +19,7 @@ PAGES = {
     "anomalies": "Anomalies",
     "crossmatch": "Cross-match",
     "verify": "Verify",
+    "models": "Models",
     "jobs": "Jobs",
 }
 METRICS = {
@@ -29,14 +30,30 @@ METRICS = {
 }
 SENTENCES = {
     "calibration": ("n = {:,}", "SELECT min(n) FROM calibration_reports WHERE pixels = 'all'"),
-    "jobs": ("cycles stored {} frames", "SELECT sum(stored)::BIGINT FROM cycles"),
+    "jobs?part=History": ("cycles stored {} frames", "SELECT sum(stored)::BIGINT FROM cycles"),
+    "models": ("{} models", "SELECT count(*) FROM models"),
 }
+# Controls that nothing names: no text, label, title or description that a reader could say.
+UNNAMED = """
+() => [...document.querySelectorAll(
+    "button, a[href], input, select, textarea, [role=combobox], [role=slider], [role=tab]")]
+  .filter((each) => each.getClientRects().length && each.type !== "hidden")
+  .filter((each) => !each.closest("[aria-hidden=true]"))
+  .filter((each) => ![
+    each.getAttribute("aria-label"), each.getAttribute("title"), each.textContent,
+    ...(each.getAttribute("aria-labelledby") || "").split(" ")
+      .map((id) => document.getElementById(id) && document.getElementById(id).textContent),
+    ...[...(each.labels || [])].map((label) => label.textContent),
+    ...[...each.querySelectorAll("img")].map((picture) => picture.alt),
+  ].some((name) => name && name.trim()))
+  .map((each) => each.outerHTML.slice(0, 160))
+"""
 BEST = "SELECT detection_id FROM detections WHERE verdict = 'candidate' ORDER BY p_value LIMIT 1"
 
 
 def visit(page: Page, served: Served, name: str) -> None:
     page.goto(f"{served.address}/{'' if name == 'overview' else name}")
-    settle(page, PAGES[name])
+    settle(page, PAGES[name.partition("?")[0]])
 
 
 def metric(page: Page, label: str) -> str:
@@ -71,6 +88,13 @@ def test_a_page_of_an_empty_store_says_what_to_do(page: Page, empty: Served, nam
     visit(page, empty, name)
     assert empty.number("SELECT count(*) FROM frames") == 0
     expect(page.get_by_role("button", name="Fill the store with a simulated night")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_has_a_name(page: Page, filled: Served, name: str) -> None:
+    visit(page, filled, name)
+    page.wait_for_timeout(500)
+    assert page.evaluate(UNNAMED) == []
 
 
 def test_the_pages_can_be_walked_through_from_the_first(page: Page, filled: Served) -> None:
