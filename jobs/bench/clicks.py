@@ -25,7 +25,7 @@ FIRST_ROWS = {
     "Calibration": CARD,
     "Anomalies": CARD,
     "Cross-match": CARD,
-    "Verify": "[data-testid^=stBidiComponent]",
+    "Verify": ".desk:not([data-item=''])",
     "Models": f"{ROW}, {SAID}",
     "Jobs": "[data-testid=stForm]",
 }
@@ -46,12 +46,18 @@ OPEN = """
   if (!link) { reject(new Error("no link " + title)); return; }
   const began = performance.now();
   link.click();
+  const within = (root) => {  // the desk lies in a shadow tree
+    const found = [...root.querySelectorAll(selector)];
+    for (const each of root.querySelectorAll("*"))
+      if (each.shadowRoot) found.push(...each.shadowRoot.querySelectorAll(selector));
+    return found;
+  };
   const look = () => {
     const main = document.querySelector("[data-testid=stMain]");
     const heading = main && main.querySelector("h1");
     const fresh = (each) => !each.closest("[data-stale=true]");
     const there = heading && heading.innerText.trim() === title && fresh(heading) &&
-      [...main.querySelectorAll(selector)].some(fresh);
+      within(main).some(fresh);
     if (there) resolve(performance.now() - began);
     else if (performance.now() - began > 30000) reject(new Error("no first row of " + title));
     else requestAnimationFrame(look);
