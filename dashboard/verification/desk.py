@@ -21,6 +21,9 @@ from jobs.labelling import LEARNED, Labelling
 
 HERE = Path(__file__).parent
 KEY = "desk"
+UNFADED = """<style>
+.st-key-desk_place [data-stale="true"] { opacity: 1 !important; transition: none !important; }
+</style>"""
 AT_ONCE, MANY = 6, 16
 TOP = 20
 RENEW = timedelta(seconds=20)
@@ -34,8 +37,13 @@ _component = st.components.v2.component(
 
 
 def show_desk(labeller: str, queue: str) -> None:
-    """Mount the desk over one queue; only this part of the page runs at the press of a key."""
-    st.fragment(_desk)(labeller, queue)
+    """Mount the desk over one queue; only this part of the page runs at the press of a key.
+
+    What Streamlit fades while a run takes long stays as it is: the desk never waits for the run.
+    """
+    st.html(UNFADED)
+    with st.container(key="desk_place"):
+        st.fragment(_desk)(labeller, queue)
 
 
 def _desk(labeller: str, queue: str) -> None:
