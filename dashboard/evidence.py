@@ -11,7 +11,7 @@ from dashboard.access import ask
 from dashboard.figures import UNKNOWN, count, literal, name_of, number
 from dashboard.states import nothing
 from dashboard.tables import measured, moment, table
-from db.queries import evidence
+from db.queries import evidence, jobs
 
 Row = dict[str, Any]
 VERSION_NAMES = {
@@ -177,7 +177,7 @@ def show_nights() -> None:
 
 def _realised() -> None:
     """The realised false-positive rates that simulated nights gave, per policy."""
-    rows = ask(evidence.realised_rates)
+    rows = ask(jobs.realised_rates)
     if not rows:
         return
     st.markdown("**Realised false-positive rates** (simulated nights, whose truth is known)")

@@ -203,20 +203,6 @@ def runs_with_policies(store: Reads, frame_digest: str) -> list[Row]:
     )
 
 
-def realised_rates(store: Reads, limit: int = 20) -> list[Row]:
-    """List the newest realised rate of each source and policy of simulated nights, newest first."""
-    return store.rows(
-        """
-        SELECT e.message, e.happened_at, c.source, coalesce(c.policy, 'not stated') AS policy
-        FROM run_events e JOIN cycles c USING (cycle_id) WHERE e.kind = 'realised rate'
-        QUALIFY row_number() OVER (
-            PARTITION BY c.source, c.policy ORDER BY e.happened_at DESC, e.event_number DESC) = 1
-        ORDER BY e.happened_at DESC, e.event_number DESC LIMIT $1
-        """,
-        [limit],
-    )
-
-
 @dataclass(frozen=True)
 class _Matrix:
     """Search vectors of one embedder and length, scaled to length 1, and whose they are."""
