@@ -32,7 +32,7 @@ from engine.anomalies.scores.pca_reconstruction import PcaReconstruction
 from engine.anomalies.scores.relative_mahalanobis import RelativeMahalanobis
 from engine.anomalies.scores.vim import VirtualLogit
 from engine.anomalies.scores.vote import Vote
-from engine.errors import CalibrationError
+from engine.errors import CalibrationError, ModelError
 from engine.split import Split, split_of
 
 DEEP, SHAPE = "deep", "morphology"
@@ -188,12 +188,19 @@ def _class_head(
 def cross_scores(normals: Normals, names: Sequence[str]) -> dict[str, Scores]:
     """Raw scores (N,) of every row by methods fitted on the half of the images it is not in.
 
-    For ranking a pool by itself: nothing is calibrated, so there are no p-values.
+    For ranking a pool by itself: nothing is calibrated, so there are no p-values. Raises ModelError
+    where the embedder lacks a part that one of the methods reads.
     """
     fitted_half = np.array([half_of(key) == "fit" for key in normals.keys], dtype=np.bool_)
     scores = {name: np.zeros(len(normals.keys)) for name in names}
     for rows in (fitted_half, ~fitted_half):
-        for method in _fit_methods(normals, np.flatnonzero(~rows), None, slice(0), names):
+        methods = _fit_methods(normals, np.flatnonzero(~rows), None, slice(0), names)
+        if missing := set(names) - {method.name for method in methods}:
+            raise ModelError(
+                f"{normals.embedder} has no part for {', '.join(sorted(missing))}: "
+                f"choose methods of {', '.join(normals.parts)}"
+            )
+        for method in methods:
             scores[method.name][rows] = method.score(normals.features[rows])
     return scores
 

@@ -145,6 +145,8 @@ def test_a_pair_comes_back_from_its_file(normals: Normals, tmp_path: Path) -> No
 
 
 def test_a_pool_is_scored_by_the_half_that_it_is_not_in(normals: Normals) -> None:
+    with pytest.raises(ModelError, match="has no part for knn_zoom_morphology"):
+        cross_scores(normals, ("mahalanobis", "knn_zoom_morphology"))
     raw = cross_scores(normals, ("mahalanobis", "knn_morphology"))
     assert list(raw) == ["mahalanobis", "knn_morphology"]
     fitted = np.array([half_of(key) == "fit" for key in normals.keys])
