@@ -96,7 +96,8 @@ def _now() -> None:
             width="stretch",
         )
     for row in ask(jobs.events, 5):
-        st.caption(f"{age(row['happened_at'])}: {row['kind']}: {literal(row['message'])}")
+        about = f"{literal(row['source'])} " if row["source"] else ""
+        st.caption(f"{age(row['happened_at'])}: {about}{row['kind']}: {literal(row['message'])}")
 
 
 def _new_scan() -> None:

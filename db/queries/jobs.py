@@ -39,10 +39,11 @@ def recent_requests(store: Reads, limit: int = 20) -> list[Row]:
 
 
 def events(store: Reads, limit: int = 50, cycle_id: str | None = None) -> list[Row]:
-    """List the newest events, of one cycle when named."""
+    """List the newest events with their cycle's source, of one cycle when named."""
     return store.rows(
         """
-        SELECT * FROM run_events WHERE $1::VARCHAR IS NULL OR cycle_id = $1
+        SELECT e.*, c.source FROM run_events e LEFT JOIN cycles c USING (cycle_id)
+        WHERE $1::VARCHAR IS NULL OR cycle_id = $1
         ORDER BY event_number DESC LIMIT $2
         """,
         [cycle_id, limit],
