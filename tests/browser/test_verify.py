@@ -29,7 +29,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of its own, over 9 frames of 8 detections."""
     folder = tmp_path_factory.mktemp("verify")
     with Store.open(folder / "home") as store:
-        fill(store, frames=10, per_frame=8)
+        fill(store, frames=24, per_frame=8)  # pages before hold theirs for a minute
     with serve(folder / "home", folder / "server.log") as served:
         yield served
 
