@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import weakref
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -474,3 +476,25 @@ def test_items_that_offer_nothing_are_named(store: Store) -> None:
     counts = cycle(store, Empty(())).run()
 
     assert (counts.asked, counts.ignored) == (1, 1)
+
+
+def test_a_cycle_holds_no_more_frames_than_it_has_workers(store: Store) -> None:
+    made: list[weakref.ref[Frame]] = []
+    held: list[int] = []
+
+    def read(number: int) -> tuple[Offer, ...]:
+        fresh = frame(number)
+        made.append(weakref.ref(fresh))
+        held.append(sum(each() is not None for each in made))
+        return (Offer("", fresh),)
+
+    class Listed:
+        name = "folder:/taken"
+
+        def items(self) -> Iterator[Item]:
+            for number in range(12):
+                yield Item(f"file:///{number}", "1", partial(read, number))
+
+    cycle(store, Listed(), workers=InlineWorkers(3)).run()
+    assert len(held) == 12
+    assert max(held) <= 3
