@@ -49,8 +49,9 @@ ANOMALY_SETS = {
 
 def summary(results: Path) -> str:
     """The Markdown of every result that is there."""
-    parts = (("codec", codec), ("cosmicrays", cosmicrays), ("anomaly", anomaly),
-             ("scan", scan), ("store", store), ("dashboard", dashboard))  # fmt: skip
+    parts = (("codec", codec), ("cosmicrays", cosmicrays), ("cosmicrays-speed", cosmicrays_speed),
+             ("anomaly", anomaly), ("artefacts", artefacts), ("scan", scan), ("soak", soak),
+             ("store", store), ("dashboard", dashboard))  # fmt: skip
     sections = []
     for name, section in parts:
         path = results / f"{name}.json"
@@ -121,6 +122,20 @@ def cosmicrays(figures: dict[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
+def cosmicrays_speed(figures: dict[str, Any]) -> Iterator[str]:
+    """Time of one large frame beside deepCR's."""
+    ratios = figures["ratios"]
+    yield (
+        f"A frame of {figures['side_px']} x {figures['side_px']} pixels takes one pass "
+        f"{figures['unet']['seconds']:.1f} s on {figures['threads']} threads, "
+        f"{ratios['unet_over_deepcr_default_patch']:.2f} of deepCR's time at its default patch and "
+        f"{ratios['unet_over_deepcr_best_patch']:.2f} at its best; in bfloat16 "
+        f"{figures['unet_bfloat16']['seconds']:.1f} s, eight views "
+        f"{ratios['unet_8_views_over_unet']:.1f} and 16 variational samples "
+        f"{ratios['vi_16_samples_over_unet']:.1f} times as long."
+    )
+
+
 def _percent(row: dict[str, Any] | None, rate: str) -> str:
     return "-" if row is None else f"{100 * row[f'tpr_at_fpr_{rate}']:.1f} %"
 
@@ -166,6 +181,29 @@ def anomaly_folds(figures: dict[str, Any]) -> Iterator[str]:
         rates = figures.get("rates", {}).get(key, {}).get("calibration_200")
         cells.append(f"{100 * rates['mean']:.1f} %" if rates else "-")
         yield f"| {ANOMALY_SETS.get(key, key)} | {' | '.join(cells)} |"
+
+
+def artefacts(figures: dict[str, Any]) -> Iterator[str]:
+    """What the artefact knowledge takes from the top of a list, and what it costs."""
+    before, after = figures["without"], figures["with"]
+    lost = figures["anomalies_lost"]
+    yield (
+        f"On {figures['frames']} simulated frames with {figures['injected']['artefact']} artefacts "
+        f"the top 100 hold {before['artefacts_in_top_100']} artefacts and "
+        f"{before['anomalies_in_top_100']} anomalies without the artefact knowledge, "
+        f"{after['artefacts_in_top_100']} and {after['anomalies_in_top_100']} with it; "
+        f"{lost['lost']} of {lost['candidates']} anomalies are lost for it."
+    )
+
+
+def soak(figures: dict[str, Any]) -> Iterator[str]:
+    """What hundreds of cycles under kills lost."""
+    yield (
+        f"**Soak**: {figures['cycles']} cycles under {figures['kills']} kill -9, "
+        f"{figures['clock_jumps']} clock jumps, full disks and dead services: "
+        f"{figures['lost']} frames lost, {figures['twice']} stored twice, "
+        f"{figures['wrongly_unknown']} objects wrongly unknown."
+    )
 
 
 def scan(figures: dict[str, Any]) -> Iterator[str]:
