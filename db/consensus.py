@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from db.errors import StoreError
 
-ADJUDICATION = "adjudication"
 STATES = ("open", "agreed", "disputed", "exhausted", "settled")
 
 

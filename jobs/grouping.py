@@ -15,9 +15,9 @@ from db.clusters import Grouped
 from db.store import Store
 from jobs.errors import UsageError
 from jobs.ids import stable_id
+from jobs.learning import ODD
 from jobs.pool import Workers
 
-ODD = ("candidate", "near_miss", "uncertain")
 MOST_CLUSTERED = 4000
 MOST_MAPPED = {"pca": 200_000, "tsne": 20_000}
 CLOSE, FEWEST = 0.5, 3

@@ -16,11 +16,11 @@ from db import learning
 from db.cycles import add_event
 from db.store import Store
 from engine.cards import ModelCard, file_digest, write_card
-from engine.split import split_of
 from jobs.challenge import HeldOut, Verdict, contest
 from jobs.errors import UsageError
 from jobs.ids import stable_id
 from jobs.pool import Workers
+from jobs.ranking import is_held_out
 
 if TYPE_CHECKING:
     from engine.anomalies.probing import ProbeModel
@@ -58,7 +58,7 @@ class Pool:
     @property
     def is_held_out(self) -> NDArray[np.bool_]:
         """Rows of frames that no model is fitted on, by the hash of the frame."""
-        return np.array([split_of(k, calibrate=0, test=HELD_OUT) == "test" for k in self.keys])
+        return np.array([is_held_out(key, HELD_OUT) for key in self.keys])
 
 
 def pool_of(store: Store, least_labels: int) -> Pool:

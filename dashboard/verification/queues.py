@@ -17,7 +17,3 @@ QUEUES = {
     "skipped": ("Skipped by me", "What you put off."),
     "adjudication": ("Adjudication", "Labellers disagree: your label settles it."),
 }  # fmt: skip
-EMPTY = {
-    "gold": "No gold items are left for you. They are set under People.",
-    "most_interesting": "Nothing is left to rank for you.",
-}

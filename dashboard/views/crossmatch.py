@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import sky_links
 from dashboard.access import ask, owner
+from dashboard.anomaly_list.words import STATES, VERDICTS
 from dashboard.figures import age, count, literal
 from dashboard.paging import Pager
 from dashboard.progress import follow
@@ -22,13 +23,6 @@ from jobs.regions import ds9_regions
 
 Row = dict[str, Any]
 PER_PAGE = 100
-STATES = {
-    "match": "known",
-    "no_match": "unknown",
-    "not_determined": "not determined",
-    "not_asked": "not asked",
-}
-VERDICTS = ("candidate", "near_miss", "uncertain", "normal", "artefact")
 COVERAGE = {"whole_sky": "whole sky", "footprint": "its footprint", "moving": "what moves, by date"}
 
 

@@ -11,7 +11,6 @@ from db.errors import StoreError
 
 ALONE = "alone"
 UNLABELLED = "unlabelled"
-NOT_ASKED = "not_asked"
 METHOD = "percentile:"
 
 MEASURES = {

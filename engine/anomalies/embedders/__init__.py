@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.anomalies.embedders.base import Embedder, check_images
 from engine.errors import ModelError
 
@@ -24,13 +26,16 @@ def make_embedder(name: str) -> Embedder:
 
         return JoinedEmbedder([make_embedder(part) for part in name.split("+")])
     if name.startswith("zoom-"):
-        from engine.anomalies.embedders.zoomed import ZoomedEmbedder
+        from engine.anomalies.embedders.cropped import CroppedEmbedder
+        from engine.anomalies.embedders.zoomed import central_half
 
-        return ZoomedEmbedder(make_embedder(name.removeprefix("zoom-")))
+        return CroppedEmbedder("zoom", make_embedder(name.removeprefix("zoom-")), central_half)
     if name.startswith("fitted-"):
-        from engine.anomalies.embedders.fitted import FittedEmbedder
+        from engine.anomalies.embedders.cropped import CroppedEmbedder
+        from engine.anomalies.embedders.fitted import object_squares
 
-        return FittedEmbedder(make_embedder(name.removeprefix("fitted-")))
+        inner = make_embedder(name.removeprefix("fitted-"))
+        return CroppedEmbedder("fitted", inner, partial(object_squares, side=inner.input_side))
     if name == "morphology":
         from engine.anomalies.embedders.morphology import MorphologyEmbedder
 

@@ -1,4 +1,8 @@
-"""Another embedder's vector of the object in the middle, cropped to its own light."""
+"""The object in the middle of each image, cropped to its own light.
+
+Sources of one survey fill very different shares of their pictures; cropped alike, their shapes
+compare and their sizes do not.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from engine.anomalies.embedders.base import Embedder, Embeddings, Images, check_images
+from engine.anomalies.embedders.base import Images
 from engine.anomalies.embedders.morphology import resample
 from engine.anomalies.preprocessing import resized
 
-PREFIX = "fitted-"
 SIDE = 80
 BORDER_PX = 3
 ABOVE_SIGMA = 3.0
@@ -21,28 +24,12 @@ MARGIN = 1.5
 LEAST_HALF_PX = 6
 
 
-class FittedEmbedder:
-    """`inner` on a square about the centre, 1.5 times the radius of 90 % of the object's light.
-
-    Sources of one survey fill very different shares of their pictures; cropped alike, their shapes
-    compare and their sizes do not. Where nothing stands out in the middle it is the central half.
-    """
-
-    def __init__(self, inner: Embedder) -> None:
-        self.name = f"{PREFIX}{inner.name}"
-        self.dimension = inner.dimension
-        self.parts = {f"{PREFIX}{part}": columns for part, columns in inner.parts.items()}
-        self.input_side = 2 * inner.input_side
-        self._inner = inner
-
-    def embed(self, images: Images) -> Embeddings:
-        """Vectors float32 (N, D) of images float32 (N, 3, H, H) in [0, 1], at least 4 px a side."""
-        check_images(images)
-        return self._inner.embed(object_squares(images, self._inner.input_side))
-
-
 def object_squares(images: Images, side: int) -> Images:
-    """The object in the middle of each image (N, 3, H, H), at side x side pixels."""
+    """A square about the middle of each image (N, 3, H, H), at side x side pixels.
+
+    Its half is 1.5 times the radius that holds 90 % of the object's light; where nothing stands
+    out in the middle it is the central half.
+    """
     squares = np.empty((len(images), 3, side, side), np.float32)
     length = images.shape[-1]
     for number, share in enumerate(object_sizes(images)):

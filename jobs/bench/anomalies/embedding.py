@@ -18,7 +18,7 @@ from jobs.bench.anomalies.pictures import Picture, bright_area
 
 CHUNK = 64
 PIXELS = 32
-MODULES = ("efficientnet", "fitted", "joined", "morphology", "zoomed")
+MODULES = ("cropped", "efficientnet", "fitted", "joined", "morphology", "zoomed")
 
 
 def embedded(
