@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from db.clusters import Grouped, keep_clustering, kinds, vectors_of
 from db.store import Store
 from jobs.packing import pack_arrays
 
@@ -42,6 +43,18 @@ def fill(store: Store, *, frames: int = 6, per_frame: int = 4, seed: int = 0) ->
     night.add_calibration()
     night.add_history(frames)
     store.write({table: rows for table, rows in night.rows.items() if rows})
+
+
+def group_in_two(store: Store) -> tuple[str, ...]:
+    """Put the stored vectors' detections in two clusters, "g-0" the even ones; return their ids."""
+    (kind,) = kinds(store)
+    ids, vectors = vectors_of(store, kind, (), 100)
+    found = Grouped(np.arange(len(ids)) % 2, np.full(len(ids), 0.9), vectors[:2], (0, 1))
+    keep_clustering(
+        store, kind, ids, found, clustering_id="g", close=0.5, fewest=2,
+        verdicts=("candidate", "near_miss"), asked_by="t", now=NOW,
+    )  # fmt: skip
+    return tuple(ids)
 
 
 def digest(*parts: object) -> str:

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from db.store import Store
 from tests.browser.browsing import chromium, chromium_path, watched_page
-from tests.browser.serving import Served, serve
-from tests.store_factory import fill
+from tests.browser.serving import Served, serve, serve_night
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +23,7 @@ def browser() -> Iterator[Browser]:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server over a night of 6 frames, 4 detections on each of the first 5."""
     folder = tmp_path_factory.mktemp("filled")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=6, per_frame=4)
-    with serve(folder / "home", folder / "server.log") as served:
+    with serve_night(folder, frames=6, per_frame=4) as served:
         yield served
 
 

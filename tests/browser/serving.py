@@ -10,11 +10,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from db.store import Store
+from tests.store_factory import fill
 
 PROJECT = Path(__file__).parents[2]
 START_S = 90.0
@@ -45,6 +48,22 @@ class Served:
     def number(self, sql: str) -> int:
         """Ask for a single number."""
         return int(self.query(sql)[0][0])
+
+
+@contextmanager
+def serve_night(
+    folder: Path,
+    *,
+    frames: int,
+    per_frame: int,
+    also: Callable[[Store], object] = lambda _: None,
+) -> Iterator[Served]:
+    """Fill a store in `folder` with a night and what `also` adds to it, and serve it."""
+    with Store.open(folder / "home") as store:
+        fill(store, frames=frames, per_frame=per_frame)
+        also(store)
+    with serve(folder / "home", folder / "server.log") as served:
+        yield served
 
 
 @contextmanager

@@ -14,11 +14,11 @@ import pytest
 from astropy.io import fits
 from playwright.sync_api import Locator, Page, expect
 
-from db.clusters import Grouped, keep_clustering, keep_map, kinds, vectors_of
+from db.clusters import keep_map, kinds
 from db.store import Store
 from tests.browser.browsing import settle
-from tests.browser.serving import Served, serve
-from tests.store_factory import NOW, fill
+from tests.browser.serving import Served, serve_night
+from tests.store_factory import NOW, group_in_two
 
 pytestmark = pytest.mark.browser
 
@@ -28,14 +28,9 @@ HELD = "SELECT count(*) FROM current_labels WHERE label = 'accept' AND labeller 
 
 def place_on_maps(store: Store) -> None:
     """Two clusters, and a map with the even rows at the left and the odd ones at the right."""
+    ids = group_in_two(store)
     (kind,) = kinds(store)
-    ids, vectors = vectors_of(store, kind, (), 100)
     side = np.arange(len(ids)) % 2
-    found = Grouped(side, np.full(len(ids), 0.9), vectors[:2], (0, 1))
-    keep_clustering(
-        store, kind, ids, found, clustering_id="g", close=0.5, fewest=2,
-        verdicts=("candidate", "near_miss"), asked_by="t", now=NOW,
-    )  # fmt: skip
     points = np.stack([2.0 * side - 1, np.linspace(-1, 1, len(ids))], axis=1)
     keep_map(
         store, kind, "pca", ids, points, map_id="m", seed=0, left_out=0, explained=0.4,
@@ -54,10 +49,7 @@ def patience() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("anomalies")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=6, per_frame=4)
-        place_on_maps(store)
-    with serve(folder / "home", folder / "server.log") as served:
+    with serve_night(folder, frames=6, per_frame=4, also=place_on_maps) as served:
         yield served
 
 

@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 
 from db.store import Store
 from tests.browser.browsing import settle
-from tests.browser.serving import Served, serve
-from tests.store_factory import NOW, fill
+from tests.browser.serving import Served, serve_night
+from tests.store_factory import NOW
 
 pytestmark = pytest.mark.browser
 
@@ -63,10 +63,11 @@ def evidence_of(store: Store) -> dict[str, list[dict[str, Any]]]:
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server whose first two detections carry evidence."""
     folder: Path = tmp_path_factory.mktemp("evidence")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=4, per_frame=4)
+
+    def add(store: Store) -> None:
         store.write(evidence_of(store))
-    with serve(folder / "home", folder / "server.log") as served:
+
+    with serve_night(folder, frames=4, per_frame=4, also=add) as served:
         yield served
 
 

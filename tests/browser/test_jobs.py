@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from db.store import Store
 from tests.browser.browsing import settle
-from tests.browser.serving import Served, serve
-from tests.store_factory import fill
+from tests.browser.serving import Served, serve_night
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -23,9 +21,7 @@ expect.set_options(timeout=30_000)
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of its own, for cycles that run."""
     folder: Path = tmp_path_factory.mktemp("busy")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=4, per_frame=3)
-    with serve(folder / "home", folder / "server.log") as served:
+    with serve_night(folder, frames=4, per_frame=3) as served:
         yield served
 
 

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from db.store import Store
 from db.visits import look
 from tests.browser.browsing import settle, watched_page
-from tests.browser.serving import Served, serve
-from tests.store_factory import NOW, fill
+from tests.browser.serving import Served, serve_night
+from tests.store_factory import NOW
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=30_000)
@@ -27,11 +27,12 @@ BROWSER = "0123456789abcdef" * 2
 def visited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A night that one browser saw 25 minutes before its end."""
     folder: Path = tmp_path_factory.mktemp("visited")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=6, per_frame=4)
+
+    def add(store: Store) -> None:
         at = NOW - timedelta(minutes=25)
         look(store, visit_id="before", browser=BROWSER, person="ann", now=at)
-    with serve(folder / "home", folder / "server.log") as served:
+
+    with serve_night(folder, frames=6, per_frame=4, also=add) as served:
         yield served
 
 

@@ -13,8 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from db.store import Store
 from tests.browser.browsing import settle, watched_page
-from tests.browser.serving import Served, serve
-from tests.store_factory import fill
+from tests.browser.serving import Served, serve, serve_night
 
 pytestmark = pytest.mark.browser
 
@@ -26,11 +25,9 @@ LINE += "rank_score DESC, detection_id"
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server of its own, over 9 frames of 8 detections."""
+    """A server of its own; pages hold theirs for a minute, so there are detections for all."""
     folder = tmp_path_factory.mktemp("verify")
-    with Store.open(folder / "home") as store:
-        fill(store, frames=24, per_frame=8)  # pages before hold theirs for a minute
-    with serve(folder / "home", folder / "server.log") as served:
+    with serve_night(folder, frames=24, per_frame=8) as served:
         yield served
 
 

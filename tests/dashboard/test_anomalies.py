@@ -10,31 +10,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.anomaly_list.gallery import OPENED, TICKED
-from db.clusters import Grouped, keep_clustering, keep_map, kinds, vectors_of
+from db.clusters import keep_map, kinds, vectors_of
 from db.queries import anomalies, clusters
 from db.queries.wanted import Range, Wanted
 from db.saved_views import saved_views
-from db.store import Store
 from tests.dashboard.conftest import Open
 from tests.dashboard.fakes import FakeOwner
 from tests.dashboard.test_pages import said
+from tests.store_factory import group_in_two
 
 pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-def group(store: Store) -> str:
-    """Two clusters over the stored vectors; returns the key of the first."""
-    (kind,) = kinds(store)
-    ids, vectors = vectors_of(store, kind, (), 100)
-    groups = np.arange(len(ids)) % 2
-    found = Grouped(groups, np.full(len(ids), 0.9), vectors[:2], (0, 1))
-    keep_clustering(
-        store, kind, ids, found, clustering_id="g", close=0.5, fewest=2,
-        verdicts=("candidate", "near_miss"), asked_by="t", now=NOW,
-    )  # fmt: skip
-    return "g-0"
 
 
 def address(app: AppTest) -> dict[str, str]:
@@ -96,7 +83,8 @@ def test_a_view_is_saved_under_a_name_with_its_address(
 
 
 def test_clusters_are_named_and_narrow_the_list(filled_owner: FakeOwner, open_page: Open) -> None:
-    key = group(filled_owner.store)
+    group_in_two(filled_owner.store)
+    key = "g-0"
     app = open_page("anomalies", view="clusters")
     assert "20 of 20 detections" in said(app)
     app.text_input(key=f"name_{key}").set_value("rings")

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pytest
 
-from db.clusters import Grouped, keep_clustering, kinds, vectors_of
 from db.errors import StoreError
 from db.queries import anomalies
 from db.store import Store
@@ -22,7 +20,7 @@ from jobs.errors import UsageError
 from jobs.owner import Owner
 from jobs.settings import Settings
 from tests.dashboard.fakes import FakeOwner
-from tests.store_factory import NOW, fill
+from tests.store_factory import fill, group_in_two
 
 pytestmark = pytest.mark.slow
 
@@ -32,14 +30,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("night")
     with Store.open(home) as store:
         fill(store, frames=4, per_frame=4)
-        (kind,) = kinds(store)
-        ids, vectors = vectors_of(store, kind, (), 100)
-        groups = np.arange(len(ids)) % 2
-        found = Grouped(groups, np.full(len(ids), 0.9), vectors[:2], (0, 1))
-        keep_clustering(
-            store, kind, ids, found, clustering_id="g", close=0.5, fewest=2,
-            verdicts=("candidate",), asked_by="t", now=NOW,
-        )  # fmt: skip
+        group_in_two(store)
     return home
 
 
