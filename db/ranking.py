@@ -15,16 +15,6 @@ MOST_ROWS = 20_000
 KEPT_PLACES = 1000
 
 
-def fingerprint(store: Reads) -> str:
-    """A text that changes when other detections or vectors are current."""
-    row = store.rows("""
-        SELECT (SELECT count(*) FROM embeddings) AS vectors, (SELECT count(*) FROM runs) AS runs,
-               (SELECT max(finished_at) FROM runs) AS newest,
-               (SELECT count(*) FROM vector_parts) AS parts
-    """)[0]
-    return "/".join(str(value) for value in row.values())
-
-
 def candidates(store: Store) -> pa.Table:
     """What can be ranked: current detections that are no artefacts, with a vector, by id.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from db import ranking as kept
 from db.errors import StoreError
+from db.queries.vectors import fingerprint
 from db.store import Store
 from engine.errors import EngineError
 from engine.split import split_of
@@ -154,7 +155,7 @@ class Ranker:
         """What can be ranked, made anew only when other detections are current."""
         from engine.anomalies.interest import InterestSpace
 
-        made_of = kept.fingerprint(self._store)
+        made_of = fingerprint(self._store)
         if made_of == self._made_of:
             return self._candidates
         table = kept.candidates(self._store)

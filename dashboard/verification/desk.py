@@ -24,7 +24,7 @@ KEY = "desk"
 UNFADED = """<style>
 .st-key-desk_place [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 </style>"""
-AT_ONCE, MANY = 6, 16
+AT_ONCE, MANY = 3, 16
 TOP = 20
 RENEW = timedelta(seconds=20)
 _PARTS = ("stage.js", "keys.js", "desk.js")
@@ -50,7 +50,7 @@ def _desk(labeller: str, queue: str) -> None:
     desk: Labelling = owner().labelling
     outcome: Outcome = st.session_state.setdefault(f"desk_outcome_{labeller}", Outcome())
     said = _said(queue)
-    holder = str(said.get("holder", ""))[:64]
+    holder = _holder(said)
     carry_out(desk, said.get("events", []), labeller=labeller, holder=holder, outcome=outcome)
     preferences = preferences_of(desk.store, labeller)
     look = Look.of(said.get("look") or preferences.get("look") or {})
@@ -91,6 +91,14 @@ def _said(queue: str) -> dict[str, Any]:
     return said
 
 
+def _holder(said: dict[str, Any]) -> str:
+    """Which browser asks: what it says, or said before it went to another page and came back."""
+    if "holder" in said:
+        st.session_state["desk_holder"] = str(said["holder"])[:64]
+    holder: str = st.session_state.get("desk_holder", "")
+    return holder
+
+
 def _handed(
     desk: Labelling, labeller: str, holder: str, queue: str, said: dict[str, Any]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -101,7 +109,7 @@ def _handed(
     if st.session_state.get("desk_queue") != (labeller, queue):
         st.session_state["desk_queue"] = (labeller, queue)
         desk.release(holder)
-    enough = min(int(said.get("enough", AT_ONCE)), 60)
+    enough = min(int(said.get("enough", 2 * AT_ONCE)), 60)
     wanted = enough - len(held) if 2 * len(held) < enough else 0
     wanted = min(wanted, MANY if held else AT_ONCE)
     renewed: datetime | None = st.session_state.get("desk_renewed")

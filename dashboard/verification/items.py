@@ -17,33 +17,10 @@ from dashboard.sky_links import addresses
 from dashboard.verification.cutouts import Look, layers_of, url
 from db.errors import StoreError
 from db.queries import catalogues, evidence, verify
-from db.queries.evidence import SearchCache
-from db.ranking import fingerprint
 from db.store import Store
 
 Row = dict[str, Any]
 NEIGHBOURS = 8
-_NEAR = SearchCache()
-
-
-class _Steady:
-    """Reads of a store that seem unchanged while labels are written: vectors do not change then."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @property
-    def changes(self) -> int:
-        return hash(fingerprint(self._store))
-
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[Row]:
-        return self._store.rows(sql, params)
-
-    def table(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        return self._store.table(sql, params)
-
-
-_READS: dict[int, _Steady] = {}
 
 
 def items_of(detection_ids: Sequence[str], look: Look, *, queue: str) -> list[Row]:
@@ -173,10 +150,7 @@ def _people(store: Store, detection_id: str) -> list[str]:
 
 
 def _neighbours(store: Store, detection_id: str) -> list[Row]:
-    if id(store) not in _READS:
-        _READS.clear()
-        _READS[id(store)] = _Steady(store)
-    rows = evidence.similar(_READS[id(store)], detection_id, NEIGHBOURS, cache=_NEAR)
+    rows = evidence.similar(store, detection_id, NEIGHBOURS)
     near = []
     for row in rows:
         picture = small_picture(row["cutout_file"])

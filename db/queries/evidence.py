@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from db.queries.neighbours import Neighbours, Vectors
 from db.queries.paging import Reads, Row, only_row
+from db.queries.vectors import fingerprint
 
 NEAR_BITS = 6
 
@@ -224,25 +225,36 @@ class SearchReads(Reads, Protocol):
         ...
 
 
+@dataclass
+class _Kept:
+    """The matrices of one store, with its counter when they were last known to be right."""
+
+    changes: int
+    fingerprint: str
+    matrices: dict[tuple[str, int], _Matrix] = field(default_factory=dict)
+
+
 class SearchCache:
-    """Matrices of search vectors, read anew when their store has changed."""
+    """Matrices of search vectors, read anew when other detections or vectors are current.
+
+    Labels change the store hundreds of times an hour, and no vector.
+    """
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[SearchReads, tuple[int, dict[tuple[str, int], _Matrix]]]
-        self._kept = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[SearchReads, _Kept] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def matrix(self, store: SearchReads, embedder: str, length: int) -> _Matrix:
         """The vectors of current detections of `embedder` with `length` numbers."""
         with self._lock:
-            changes = store.changes
-            before, matrices = self._kept.get(store, (changes, {}))
-            if before != changes:
-                matrices = {}
-            if (embedder, length) not in matrices:
-                matrices[embedder, length] = _read_matrix(store, embedder, length)
-            self._kept[store] = (changes, matrices)
-            return matrices[embedder, length]
+            kept, changes = self._kept.get(store), store.changes
+            if kept is None or kept.changes != changes:
+                now = fingerprint(store)
+                matrices = kept.matrices if kept is not None and kept.fingerprint == now else {}
+                kept = self._kept[store] = _Kept(changes, now, matrices)
+            if (embedder, length) not in kept.matrices:
+                kept.matrices[embedder, length] = _read_matrix(store, embedder, length)
+            return kept.matrices[embedder, length]
 
 
 _CACHE = SearchCache()
@@ -278,7 +290,7 @@ def similar(
     """List the current detections whose search vectors point the most nearly the same way.
 
     `similarity` is the cosine in [-1, 1] between vectors of the same embedder and length, over a
-    matrix kept until the store changes. With further examples it is the cosine with the mean
+    matrix kept until the vectors change. With further examples it is the cosine with the mean
     direction of the detection and `more`, less half the mean direction of `less` (Rocchio 1971,
     "The SMART Retrieval System"). The examples themselves are left out, those without a vector of
     this embedder say nothing, and a detection without a vector has no similar ones.

@@ -7,9 +7,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from db.labels import add_labels
 from db.queries import anomalies, evidence
 from db.store import Store
-from tests.store_factory import fill
+from tests.store_factory import NOW, fill
 
 
 @pytest.fixture
@@ -45,6 +46,21 @@ def test_similar_ones_agree_with_the_cosine_in_sql_and_follow_changes(filled: St
     filled.write({"detections": [row | {"detection_id": "twin"}], "embeddings": [twin]})
     (nearest,) = evidence.similar(filled, detection_id, 1)
     assert (nearest["detection_id"], nearest["similarity"]) == ("twin", pytest.approx(1))
+
+
+def test_vectors_are_read_anew_for_other_runs_and_not_for_a_label(filled: Store) -> None:
+    detection_id = first(filled)
+    cache = evidence.SearchCache()
+    row = filled.rows("SELECT * FROM embeddings WHERE detection_id = ?", [detection_id])[0]
+    key = row["embedder"], len(row["vector"])
+    before = cache.matrix(filled, *key)
+    said = {"label_id": "one", "detection_id": detection_id, "label": "accept", "labeller": "ann"}
+    add_labels(filled, [said], NOW)
+    assert cache.matrix(filled, *key) is before
+    sql = "SELECT run_id, cycle_id FROM detections JOIN runs USING (run_id) WHERE detection_id = ?"
+    run = filled.rows(sql, [detection_id])[0]
+    filled.write({"run_recalls": [run | {"recall_id": "r", "recalled_at": NOW}]})
+    assert cache.matrix(filled, *key) is not before
 
 
 def test_more_like_this_and_less_like_that(filled: Store) -> None:
