@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import who
 from dashboard.access import ask, owner
 from dashboard.figures import count, literal, number
 from dashboard.hit_gallery import CHOSEN
@@ -103,9 +104,11 @@ def log_table(log: Sequence[Row]) -> None:
 
 def _editor() -> str | None:
     """Who edits: the name that labels carry as well, asked once."""
-    name: str | None = st.session_state.get("labeller")
-    if name is not None:
+    if name := who.person():
         return name
+    if who.is_configured():
+        who.sign_in_button("editor_sign_in")
+        return None
     with st.form("who_edits", border=False):
         left, right = st.columns([4, 1], vertical_alignment="bottom")
         left.text_input(
@@ -117,9 +120,8 @@ def _editor() -> str | None:
 
 
 def _introduce() -> None:
-    name = st.session_state["editor_name"].strip()
-    if name:
-        st.session_state["labeller"] = name
+    if name := st.session_state["editor_name"].strip():
+        who.remember(name)
 
 
 def _standing(view: MaskView, editor: str, log: Sequence[Row]) -> None:

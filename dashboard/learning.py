@@ -10,13 +10,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts
+from dashboard import charts, who
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal
 from dashboard.progress import follow
 from dashboard.states import failure
 from dashboard.tables import measured, moment, table
-from dashboard.visiting import person_here
 from db import learning
 from db.errors import StoreError
 from jobs.errors import JobError
@@ -213,7 +212,7 @@ def _close_when_done() -> None:
 
 
 def _who() -> str:
-    return person_here() or "dashboard"
+    return who.person() or "dashboard"
 
 
 def _try(write: Callable[[], object]) -> bool:

@@ -11,6 +11,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from dashboard.browser_name import BrowserName
+from dashboard.coming_back import ComingBack
 from dashboard.root_address import RootAddress
 from jobs import owner as owners
 from jobs.api import routes
@@ -46,5 +47,5 @@ app = st.App(
     str(Path(__file__).parent / "app.py"),
     lifespan=lifespan,
     routes=routes(owner_now, beyond_loopback=not is_loopback(HOST)),
-    middleware=[Middleware(BrowserName), Middleware(RootAddress)],
+    middleware=[Middleware(BrowserName), Middleware(RootAddress), Middleware(ComingBack)],
 )

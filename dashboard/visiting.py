@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
+from dashboard import who
 from dashboard.browser_name import COOKIE, NAME
 from db.store import Store
 from db.visits import Visit, look
@@ -16,20 +17,13 @@ NOTED_EVERY = timedelta(minutes=1)
 
 def note_visit(store: Store) -> Visit:
     """Note that somebody looks, at most once a minute, and return the visit it belongs to."""
-    person, now = person_here(), store.now()
+    person, now = who.person(), store.now()
     kept: tuple[str, datetime, Visit] | None = st.session_state.get("visit")
     if kept is not None and kept[0] == person and now - kept[1] < NOTED_EVERY:
         return kept[2]
     visit = look(store, visit_id=uuid.uuid4().hex, browser=_browser(), person=person, now=now)
     st.session_state["visit"] = (person, now, visit)
     return visit
-
-
-def person_here() -> str:
-    """Who is signed in, or the name that was given in this session; '' before that."""
-    if "is_logged_in" in st.user:
-        return str(st.user.get("email") or "") if st.user.is_logged_in else ""
-    return str(st.session_state.get("labeller") or "")
 
 
 def _browser() -> str:

@@ -37,6 +37,7 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
         "client.toolbarMode": "minimal",
         "client.showErrorLinks": "false",
         **theme_flags(script.parent),
+        **secrets_flags(settings.home),
     }
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     os.environ["SKYSIEVE_HOME"] = str(settings.home)
@@ -65,6 +66,13 @@ def theme_flags(dashboard: Path) -> dict[str, Any]:
             config = tomllib.loads(path.read_text(encoding="utf-8"))
             return dict(_flat("theme", config.get("theme", {})))
     return {}
+
+
+def secrets_flags(home: Path) -> dict[str, Any]:
+    """Where Streamlit looks for secrets: in the store's home, where there are any; else at its
+    own places."""
+    path = home / "secrets.toml"
+    return {"secrets.files": path} if path.is_file() else {}
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import who
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state
 from dashboard.anomaly_list.gallery import MOST_TICKED, ticked, untick
@@ -26,13 +27,7 @@ def bulk(fitting: int) -> None:
     chosen = ticked()
     word = f"Label {count(len(chosen))}" if chosen else "Label"
     with st.popover(word, icon=":material/label:", width="stretch", key="bulk"):
-        name = st.text_input(
-            "Who labels",
-            value=st.session_state.get("labeller") or "",
-            max_chars=60,
-            key="bulk_labeller",
-            help="Every label carries a name.",
-        ).strip()
+        name = who.name_field("Who labels", "bulk_labeller", help="Every label carries a name.")
         whole = st.segmented_control(
             "Which",
             ("ticked", "all"),
@@ -67,7 +62,7 @@ def bulk(fitting: int) -> None:
 def _ask(label: str, name: str, whole: bool) -> None:
     now = state.shown()
     ids = ask(anomalies.ids_of, now.wanted, now.sort) if whole else list(ticked())
-    st.session_state["labeller"] = name
+    who.remember(name)
     st.session_state[ASKED] = {
         "label": label, "labeller": name, "rows": [(each, uuid.uuid4().hex) for each in ids],
     }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import pictures
+from dashboard import pictures, who
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state
 from dashboard.figures import age, count, counted, literal
@@ -75,25 +75,25 @@ def _naming(row: Row) -> None:
     if row["name"]:
         st.caption(f"Named by {literal(row['named_by'])}, {age(row['named_at'])}")
     st.text_input("Name", value=row["name"] or "", max_chars=80, key=f"name_{key}")
-    st.text_input("Who names it", value=st.session_state.get("labeller") or "", key=f"by_{key}")
+    who.name_field("Who names it", f"by_{key}")
     st.button("Keep the name", key=f"keep_{key}", on_click=_name, args=(key,), type="primary")
 
 
 def _name(key: str) -> None:
-    name, by = st.session_state[f"name_{key}"], st.session_state[f"by_{key}"]
+    name, by = st.session_state[f"name_{key}"], who.given(f"by_{key}")
     try:
         owner().name_cluster(key, name, by, naming_id=uuid.uuid4().hex)
     except (JobError, StoreError) as error:
         st.session_state["cluster_error"] = error
         return
-    st.session_state["labeller"] = by.strip()
+    who.remember(by)
 
 
 def _group() -> None:
     request_id = uuid.uuid4().hex
     try:
         owner().enqueue("cluster", {}, request_id=request_id,
-                        asked_by=st.session_state.get("labeller") or "dashboard")  # fmt: skip
+                        asked_by=who.person() or "dashboard")  # fmt: skip
     except (JobError, StoreError) as error:
         st.session_state["cluster_error"] = error
         return

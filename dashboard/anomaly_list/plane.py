@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from dashboard import who
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state, words
 from dashboard.charts import PALETTE, VERDICT_COLOURS
@@ -162,7 +163,7 @@ def _ask(method: str) -> None:
     request_id = uuid.uuid4().hex
     try:
         owner().enqueue("map", {"method": method, "seed": 0}, request_id=request_id,
-                        asked_by=st.session_state.get("labeller") or "dashboard")  # fmt: skip
+                        asked_by=who.person() or "dashboard")  # fmt: skip
     except (JobError, StoreError) as error:
         failure(error)
         return

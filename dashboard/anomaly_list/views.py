@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
+from dashboard import who
 from dashboard.access import ask, owner
 from dashboard.anomaly_list import state
 from dashboard.figures import age, literal
@@ -39,14 +40,14 @@ def views() -> None:
         if not found:
             st.caption("No view is saved yet.")
         st.text_input("Save this view as", max_chars=80, key="view_name")
-        st.text_input("Who saves it", value=st.session_state.get("labeller") or "", key="view_by")
+        who.name_field("Who saves it", "view_by")
         st.button("Save", key="view_save", on_click=_save, type="primary")
         st.caption("Its link is the address in the browser's bar.")
 
 
 def _save() -> None:
     query = urlencode(state.shown().address)
-    name, by = st.session_state["view_name"], st.session_state["view_by"]
+    name, by = st.session_state["view_name"], who.given("view_by")
     try:
         owner().save_view(PAGE, name, query, by, saving_id=uuid.uuid4().hex)
     except (JobError, StoreError) as error:
@@ -57,7 +58,7 @@ def _save() -> None:
 
 
 def _remove(name: str) -> None:
-    by = st.session_state.get("labeller") or "dashboard"
+    by = who.person() or "dashboard"
     try:
         owner().remove_view(PAGE, name, by, saving_id=uuid.uuid4().hex)
     except (JobError, StoreError) as error:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +67,8 @@ def serve_night(
 
 
 @contextmanager
-def serve(home: Path, log: Path) -> Iterator[Served]:
-    """Serve the dashboard over the store in `home` on a free port."""
+def serve(home: Path, log: Path, flags: Sequence[str] = ()) -> Iterator[Served]:
+    """Serve the dashboard over the store in `home` on a free port, with more flags of Streamlit."""
     port = _free_port()
     address = f"http://127.0.0.1:{port}"
     with log.open("w") as stream:
@@ -78,6 +78,7 @@ def serve(home: Path, log: Path) -> Iterator[Served]:
                 *("--server.address", "127.0.0.1", "--server.port", str(port)),
                 *("--server.headless", "true", "--server.fileWatcherType", "none"),
                 *("--browser.gatherUsageStats", "false"),
+                *flags,
             ],
             cwd=PROJECT,
             env={**os.environ, "SKYSIEVE_HOME": str(home), "SKYSIEVE_WORKERS": "1"},
