@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from db.database import Connection
-from db.errors import ConflictError, StoreError, TransferError
+from db.errors import StoreError, TransferError
 from db.label_csv import COLUMNS, LATER, Label, parse_label, read_csv, write_csv
-from db.store import Store, select
+from db.label_log import UNDO, LabelLog
+from db.store import Store
 
 LABELS = ("accept", "reject", "unsure")
-UNDO = "undo"
 KINDS = {
     "astrophysical": "accept",
     "cosmic_ray": "reject",
@@ -69,14 +69,7 @@ def add_labels(store: Store, rows: Sequence[Mapping[str, Any]], now: datetime) -
     for row in whole:
         _require_named(row)
 
-    def say(connection: Connection) -> tuple[list[Label], bool]:
-        said = [
-            _said_once(connection, row, _require_detection, now + timedelta(microseconds=number))
-            for number, row in enumerate(whole)
-        ]
-        return [label for label, _ in said], any(fresh for _, fresh in said)
-
-    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
+    return _appended(store, whole, now)
 
 
 def _row(**given: Any) -> Label:
@@ -116,48 +109,41 @@ def checked_label(label: str | None, kind: str | None, grade: int | None) -> str
     return label
 
 
-def _require_detection(connection: Connection, row: Label) -> None:
-    known = "SELECT 1 FROM detections WHERE detection_id = ?"
-    if not select(connection, known, [row["detection_id"]]).num_rows:
-        raise StoreError(f"expected the id of a detection, got {row['detection_id']!r}: unknown")
-
-
 def undo_label(store: Store, *, label_id: str, undoes: str, labeller: str, now: datetime) -> Label:
     """Append a row that takes back the label `undoes`, and return it; again changes nothing.
 
     Only a labeller's own latest label on a detection can be taken back; the one before it, if
     any, is current again. Raises StoreError for any other.
     """
-    found = store.rows("SELECT detection_id FROM labels WHERE label_id = ?", [undoes])
-    if not found:
-        raise StoreError(f"expected the id of a label, got {undoes!r}: unknown")
-    row = {
-        "label_id": label_id,
-        "detection_id": found[0]["detection_id"],
-        "label": UNDO,
-        "labeller": labeller,
-        "comment": "",
-        "seconds": None,
-        "undoes": undoes,
-        "kind": None,
-        "grade": None,
-        "queue": "",
-        "blind": False,
-    }
-    _require_named(row)
+    return undo_labels(store, [(undoes, label_id)], labeller, now)[0]
 
-    def require_current(connection: Connection, _row: Label) -> None:
-        current = "SELECT 1 FROM current_labels WHERE label_id = ? AND labeller = ?"
-        if not select(connection, current, [undoes, labeller]).num_rows:
-            raise StoreError(
-                f"expected {labeller}'s own latest label on a detection, got {undoes!r}, which "
-                "is another's, an older one, or taken back already"
-            )
 
-    def say(connection: Connection) -> tuple[Label, bool]:
-        return _said_once(connection, row, require_current, now)
+def undo_labels(
+    store: Store, undos: Sequence[tuple[str, str]], labeller: str, now: datetime
+) -> list[Label]:
+    """Take labels back in one transaction: all of them, or none.
 
-    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
+    `undos` pairs the id of each label with that of the row that takes it back; the rest is as in
+    `undo_label`.
+    """
+    found = store.rows(
+        "SELECT label_id, detection_id FROM labels "
+        "WHERE label_id IN (SELECT unnest($1::VARCHAR[]))",
+        [[undoes for undoes, _ in undos]],
+    )
+    about = {row["label_id"]: row["detection_id"] for row in found}
+    rows = []
+    for undoes, label_id in undos:
+        if undoes not in about:
+            raise StoreError(f"expected the id of a label, got {undoes!r}: unknown")
+        row = {
+            "label_id": label_id, "detection_id": about[undoes], "label": UNDO,
+            "labeller": labeller, "comment": "", "seconds": None, "undoes": undoes,
+            "kind": None, "grade": None, "queue": "", "blind": False,
+        }  # fmt: skip
+        _require_named(row)
+        rows.append(row)
+    return _appended(store, rows, now)
 
 
 def export_labels(store: Store, path: Path) -> int:
@@ -202,46 +188,18 @@ def _require_named(row: Label) -> None:
         raise StoreError("expected the name of who labels, got an empty one")
 
 
-def _said_once(
-    connection: Connection,
-    row: Label,
-    require: Callable[[Connection, Label], None],
-    now: datetime,
-) -> tuple[Label, bool]:
-    """Append `row` if it was not said before and what it requires holds; say whether it is new."""
-    said = _said_before(connection, row)
-    if said is not None:
-        return said, False
-    require(connection, row)
-    return _append(connection, row, now), True
+def _appended(store: Store, rows: Sequence[Label], now: datetime) -> list[Label]:
+    """Append rows in one transaction, a microsecond apart; return what the log now says."""
 
+    def say(connection: Connection) -> tuple[list[Label], bool]:
+        log = LabelLog(connection, rows)
+        said = [
+            log.add(row, now + timedelta(microseconds=number)) for number, row in enumerate(rows)
+        ]
+        log.write(store.tables)
+        return said, bool(log.fresh)
 
-def _said_before(connection: Connection, row: Label) -> Label | None:
-    sql = "SELECT * FROM labels WHERE label_id = ?"
-    found: list[Label] = select(connection, sql, [row["label_id"]]).to_pylist()
-    if not found:
-        return None
-    if any(found[0][name] != value for name, value in row.items()):
-        raise ConflictError(
-            f"label {row['label_id']} already says {found[0]['label']} on "
-            f"{found[0]['detection_id']}; use a new id for a new label"
-        )
-    return found[0]
-
-
-def _append(connection: Connection, row: Label, now: datetime) -> Label:
-    """Append `row` at `now`, or just after what its labeller said last if the clock went back."""
-    sql = "SELECT max(labelled_at) AS last FROM labels WHERE detection_id = ? AND labeller = ?"
-    last = select(connection, sql, [row["detection_id"], row["labeller"]]).to_pylist()[0]["last"]
-    labelled_at = now if last is None else max(now, last + timedelta(microseconds=1))
-    said: list[Label] = select(
-        connection,
-        "INSERT INTO labels (label_id, detection_id, label, labeller, comment, seconds, undoes, "
-        "kind, grade, queue, blind, labelled_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
-        [*row.values(), labelled_at],
-    ).to_pylist()
-    return said[0]
+    return store.transaction(say, changed=lambda outcome: outcome[1])[0]
 
 
 def _is_known(

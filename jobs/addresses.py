@@ -17,6 +17,8 @@ FACETS = {
     "cluster": "clusters",
     "state": "states",
     "label": "labels",
+    "called": "kinds",
+    "grade": "grades",
 }
 OTHERS = frozenset({"q", "since", "until", "sort", "cursor", "limit", "format", "box"})
 ANOMALOUS = "anomalous"

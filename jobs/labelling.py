@@ -55,9 +55,11 @@ class Labelling:
 
     def undo(self, undoes: str, labeller: str, *, label_id: str) -> Row:
         """Take a label back by a further row; the same label_id does it once."""
-        undone = labels.undo_label(
-            self.store, label_id=label_id, undoes=undoes, labeller=labeller, now=self.clock()
-        )
+        return self.undo_all([(undoes, label_id)], labeller)[0]
+
+    def undo_all(self, undos: Sequence[tuple[str, str]], labeller: str) -> list[Row]:
+        """Take labels back, all or none; each is paired with the label_id of its undo."""
+        undone = labels.undo_labels(self.store, undos, labeller, self.clock())
         self.ranker.noticed()
         return undone
 

@@ -1,15 +1,14 @@
-"""One label for many detections: a row of the log for each, and all taken back at once."""
+"""One label for many detections: a row of the log for each, all written and taken back at once."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 import streamlit as st
 
 from dashboard import who
 from dashboard.access import ask, owner
-from dashboard.anomaly_list import state
+from dashboard.anomaly_list import state, words
 from dashboard.anomaly_list.gallery import MOST_TICKED, ticked, untick
 from dashboard.figures import count, counted, literal
 from dashboard.states import failure
@@ -17,9 +16,8 @@ from db.errors import StoreError
 from db.queries import anomalies
 from jobs.errors import JobError
 
-CHOICES = (("accept", "Accept"), ("reject", "Reject"), ("unsure", "Unsure"))
-WRITTEN, ASKED = "bulk_written", "bulk_asked"
-Asked = dict[str, Any]
+WRITTEN, ERROR, NAME, GRADE = "bulk_written", "bulk_error", "bulk_labeller", "bulk_grade"
+QUEUE = "bulk"
 
 
 def bulk(fitting: int) -> None:
@@ -27,7 +25,7 @@ def bulk(fitting: int) -> None:
     chosen = ticked()
     word = f"Label {count(len(chosen))}" if chosen else "Label"
     with st.popover(word, icon=":material/label:", width="stretch", key="bulk"):
-        name = who.name_field("Who labels", "bulk_labeller", help="Every label carries a name.")
+        name = who.name_field("Who labels", NAME, help="Every label carries a name.")
         whole = st.segmented_control(
             "Which",
             ("ticked", "all"),
@@ -39,10 +37,11 @@ def bulk(fitting: int) -> None:
             key="bulk_which",
         )
         number = len(chosen) if whole == "ticked" else fitting
+        st.pills("Interest", words.GRADES, key=GRADE, help="Goes with the label; may be left out.")
         with st.container(horizontal=True):
-            for label, word in CHOICES:
+            for kind, word in words.KINDS.items():
                 st.button(
-                    word, key=f"bulk_{label}", on_click=_ask, args=(label, name, whole == "all"),
+                    word, key=f"bulk_{kind}", on_click=_write, args=(kind, whole == "all"),
                     disabled=not name or not 0 < number <= MOST_TICKED,
                 )  # fmt: skip
         if whole == "all" and fitting > MOST_TICKED:
@@ -54,53 +53,42 @@ def bulk(fitting: int) -> None:
         )
         if written := st.session_state.get(WRITTEN):
             st.button(
-                f"Take back {count(len(written))}", key="bulk_undo", type="tertiary",
-                icon=":material/undo:", on_click=_ask_undo, args=(written,),
+                f"Take back {count(len(written[1]))}", key="bulk_undo", type="tertiary",
+                icon=":material/undo:", on_click=_take_back, args=written,
             )  # fmt: skip
+    if ERROR in st.session_state:
+        failure(st.session_state.pop(ERROR))
 
 
-def _ask(label: str, name: str, whole: bool) -> None:
-    now = state.shown()
+def _write(kind: str, whole: bool) -> None:
+    """Write one label for each, in one transaction: all of them, or none."""
+    now, name, grade = state.shown(), who.given(NAME), st.session_state.get(GRADE)
     ids = ask(anomalies.ids_of, now.wanted, now.sort) if whole else list(ticked())
-    who.remember(name)
-    st.session_state[ASKED] = {
-        "label": label, "labeller": name, "rows": [(each, uuid.uuid4().hex) for each in ids],
-    }  # fmt: skip
-
-
-def _ask_undo(written: list[tuple[str, str]]) -> None:
-    st.session_state[ASKED] = {
-        "label": None, "labeller": written[0][1],
-        "rows": [(label_id, uuid.uuid4().hex) for label_id, _ in written],
-    }  # fmt: skip
-
-
-def carry_out() -> None:
-    """Write what was asked for; rows have keys, so that a second try writes none twice."""
-    asked: Asked | None = st.session_state.get(ASKED)
-    if asked is None:
-        return
-    done = 0
-    bar = st.progress(0.0, text="Writing labels")
+    rows = [
+        {"label_id": uuid.uuid4().hex, "detection_id": each, "labeller": name, "kind": kind,
+         "grade": None if grade is None else int(grade), "queue": QUEUE}
+        for each in ids[: MOST_TICKED + 1]
+    ]  # fmt: skip
+    if len(rows) > MOST_TICKED:
+        return  # the list grew since the button was drawn; it is drawn anew without it
     try:
-        for done, (what, key) in enumerate(asked["rows"], start=1):
-            if asked["label"] is None:
-                owner().undo(what, asked["labeller"], label_id=key)
-            else:
-                owner().label(what, asked["label"], asked["labeller"], label_id=key)
-            bar.progress(done / len(asked["rows"]), text=f"Writing labels: {done}")
+        owner().labelling.say(rows)
     except (JobError, StoreError) as error:
-        failure(error)
-        done -= 1
-    bar.empty()
-    st.session_state.pop(ASKED)
-    rows = asked["rows"][:done]
-    if asked["label"] is None:
-        st.session_state.pop(WRITTEN, None)
-        st.toast(f"Took back {counted(len(rows), 'label')}")
-    else:
-        st.session_state[WRITTEN] = [(key, asked["labeller"]) for _, key in rows]
-        untick()
-        st.toast(f"{literal(asked['labeller'])} labelled {count(len(rows))}: {asked['label']}")
-    if done == len(asked["rows"]):
-        st.rerun()
+        st.session_state[ERROR] = error
+        return
+    who.remember(name)
+    st.session_state[WRITTEN] = (name, [row["label_id"] for row in rows])
+    st.session_state[GRADE] = None
+    untick()
+    st.toast(f"{literal(name)} labelled {count(len(rows))}: {words.KINDS[kind].lower()}")
+
+
+def _take_back(name: str, written: list[str]) -> None:
+    """Take back what was written last, in one transaction."""
+    try:
+        owner().labelling.undo_all([(each, f"undo-{each}") for each in written], name)
+    except (JobError, StoreError) as error:
+        st.session_state[ERROR] = error
+        return
+    st.session_state.pop(WRITTEN, None)
+    st.toast(f"Took back {counted(len(written), 'label')}")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.access import ask
 from dashboard.anomaly_list import state, words
-from dashboard.anomaly_list.bulk import bulk, carry_out
+from dashboard.anomaly_list.bulk import bulk
 from dashboard.anomaly_list.facets import chips, facets
 from dashboard.anomaly_list.files import files
 from dashboard.anomaly_list.gallery import opened
@@ -30,7 +30,6 @@ def explorer() -> None:
     if name := opened():
         st.query_params["detection"] = name
         st.rerun()
-    carry_out()
     try:
         _lay_out()
     except (StoreError, JobError) as error:

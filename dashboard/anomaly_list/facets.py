@@ -29,6 +29,8 @@ def facets() -> None:
         text=text.strip() or None,
         verdicts=_pills("Machine's verdict", "verdicts", words.VERDICTS, counts, words.verdict),
         labels=_pills("People's label", "labels", words.LABELS, {}, str),
+        kinds=_pills("People call it", "kinds", tuple(words.KINDS), counts, words.kind),
+        grades=_pills("People's interest", "grades", words.GRADES, counts, str),
         states=_pills("Catalogues", "states", tuple(words.STATES), counts, words.state),
         sources=_several("Source", "sources", counts["sources"], str),
         classes=_several("Class", "classes", counts["classes"], str),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dashboard.verification.actions import KIND_WORDS
+from db.labels import HIGHEST_GRADE
 from db.queries.wanted import METHOD
 
 SORTS = {
@@ -12,6 +14,7 @@ SORTS = {
     "newest": "newest",
     "brightest": "highest signal to noise",
     "artefact_like": "most artefact-like",
+    "graded": "highest interest (people)",
 }
 MEASURES = {
     "p_value": "p-value",
@@ -31,6 +34,8 @@ STATES = {
 }
 VERDICTS = ("candidate", "near_miss", "uncertain", "normal", "artefact")
 LABELS = ("unlabelled", "accept", "reject", "unsure")
+KINDS = {name: word for name, (word, _) in KIND_WORDS.items()}
+GRADES = tuple(str(grade) for grade in range(HIGHEST_GRADE + 1))
 FACES = {
     "gallery": "Gallery",
     "table": "Table",
@@ -52,6 +57,11 @@ def measure(name: str) -> str:
 def verdict(name: str) -> str:
     """A verdict as people read it."""
     return name.replace("_", " ")
+
+
+def kind(name: str) -> str:
+    """What people call a thing, as people read it."""
+    return KINDS[name]
 
 
 def state(name: str) -> str:

@@ -75,7 +75,7 @@ class Desk {
       this.queue = this.queue.filter((item) => !gone.has(item.id));
       this.say("Somebody else took over what you left for more than a minute.");
     }
-    if (data.refused.length) this.say(data.refused.map((each) => each.message).join(" "), true);
+    if (data.refused.length) this.say([...new Set(data.refused.map((each) => each.message))].join(" "), true);
     this.isEmpty = data.empty;
     this.nothingToUndo = data.nothing_to_undo && !this.outbox.length;
     this.progress.textContent = data.progress;
@@ -166,10 +166,10 @@ class Desk {
       ? this.queue.filter((item) => this.selected.has(item.id)) : this.queue.slice(0, 1);
     if (!chosen.length) return this.mode === "grid" && this.say("Select something first.");
     this.pending.comment = this.comment.value.trim();
-    const now = Date.now(), group = [];
+    const now = Date.now(), group = [], whole = chosen.length > 1 ? `${now}-${Math.random()}` : null;
     for (const item of chosen) {
       const event = {
-        id: crypto.randomUUID?.() ?? `${now}-${Math.random()}`,
+        id: crypto.randomUUID?.() ?? `${now}-${Math.random()}`, group: whole,
         type: "say", detection_id: item.id, kind, grade: this.pending.grade,
         comment: this.pending.comment, queue: this.queueName,
         seconds: this.mode === "grid" ? null : (now - (item.since ?? now)) / 1000,
@@ -221,7 +221,7 @@ class Desk {
     for (const { event, item } of last.group) {
       this.outbox.push(last.type === "skip"
         ? { id: `unskip-${Date.now()}-${Math.random()}`, type: "unskip", detection_id: item.id }
-        : { id: `undo-${event.id}`, type: "undo", undoes: event.id });
+        : { id: `undo-${event.id}`, type: "undo", undoes: event.id, group: event.group && `undo-${event.group}` });
     }
     const back = last.group.map(({ item }) => ({ ...item, since: undefined }));
     const ids = new Set(back.map((item) => item.id));

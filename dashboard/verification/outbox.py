@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from db.errors import ConflictError, StoreError, StoreInvalidated
@@ -28,38 +29,56 @@ def carry_out(
 ) -> None:
     """Write what is not in `outcome` yet, in order; labels that follow each other in one go.
 
-    An event that the store refuses is refused once and for all; where the store is away, the event
-    stays unsaid and the browser sends it again.
+    Events of one `group` (the grid's selection) are written as a whole or not at all. What the
+    store refuses is refused once and for all; where the store is away, it stays unsaid and the
+    browser sends it again.
     """
     known = {*outcome.acked, *(each["id"] for each in outcome.refused)}
     fresh = [event for event in events if event["id"] not in known]
-    while fresh:
-        count = next((n for n, event in enumerate(fresh) if event["type"] != "say"), len(fresh))
-        run, fresh = fresh[: max(count, 1)], fresh[max(count, 1) :]
+    units = [list(group) for _, group in groupby(fresh, key=lambda e: e.get("group") or e["id"])]
+    while units:
+        count = next((n for n, unit in enumerate(units) if unit[0]["type"] != "say"), len(units))
+        run, units = units[: max(count, 1)], units[max(count, 1) :]
         if len(run) > 1 and _say_together(desk, run, labeller, outcome):
             continue
-        for event in run:
+        for unit in run:
             try:
-                _one(desk, event, labeller, holder, outcome)
+                _whole(desk, unit, labeller, holder, outcome)
             except StoreInvalidated:
                 return
             except (StoreError, JobError) as error:
-                outcome.refused.append({"id": event["id"], "message": str(error)})
+                outcome.refused += [{"id": event["id"], "message": str(error)} for event in unit]
             else:
-                outcome.acked.append(event["id"])
+                outcome.acked += [event["id"] for event in unit]
 
 
 def _say_together(
-    desk: Labelling, events: Sequence[Event], labeller: str, outcome: Outcome
+    desk: Labelling, units: Sequence[Sequence[Event]], labeller: str, outcome: Outcome
 ) -> bool:
+    events = [event for unit in units for event in unit]
     try:
         desk.say([label_of(event, labeller) for event in events])
     except StoreInvalidated:
         return False
     except StoreError:
-        return False  # one of them is wrong: each is tried by itself
+        return False  # one of them is wrong: each unit is tried by itself
     outcome.acked += [event["id"] for event in events]
     return True
+
+
+def _whole(
+    desk: Labelling, unit: Sequence[Event], labeller: str, holder: str, outcome: Outcome
+) -> None:
+    """Carry one event out, or the labels or undos of one selection in one transaction."""
+    kinds = {event["type"] for event in unit}
+    if len(unit) == 1:
+        _one(desk, unit[0], labeller, holder, outcome)
+    elif kinds == {"say"}:
+        desk.say([label_of(event, labeller) for event in unit])
+    elif kinds == {"undo"} and all(event["undoes"] for event in unit):
+        desk.undo_all([(event["undoes"], event["id"]) for event in unit], labeller)
+    else:
+        raise ConflictError("expected labels or undos of one selection: reload the page")
 
 
 def _one(desk: Labelling, event: Event, labeller: str, holder: str, outcome: Outcome) -> None:

@@ -167,7 +167,8 @@ def count_of(store: Reads, wanted: Wanted = EVERYTHING) -> int:
 def facet_counts(store: Reads) -> dict[str, dict[str, int]]:
     """Count the current detections by each facet's values, the most frequent first.
 
-    The facets are verdicts, sources, classes, clusters (keys) and states.
+    The facets are verdicts, sources, classes, clusters (keys), states, and what people said:
+    kinds and grades, under which one detection can count several times.
     """
     counted = {}
     for facet, column in (
@@ -183,6 +184,20 @@ def facet_counts(store: Reads) -> dict[str, dict[str, int]]:
             f"SELECT {column} AS value, count(*) AS n {chosen.sql} "
             "GROUP BY value ORDER BY n DESC, value",
             chosen.params,
+        )
+        counted[facet] = {row["value"]: row["n"] for row in rows}
+    return counted | _said_counts(store)
+
+
+def _said_counts(store: Reads) -> dict[str, dict[str, int]]:
+    """How many current detections some person called or graded so."""
+    counted: dict[str, dict[str, int]] = {}
+    for facet, column in (("kinds", "l.kind"), ("grades", "l.grade::VARCHAR")):
+        rows = store.rows(
+            f"SELECT {column} AS value, count(DISTINCT d.detection_id) AS n "  # noqa: S608
+            "FROM current_labels l JOIN detections d USING (detection_id) "
+            "JOIN current_runs USING (run_id) WHERE value IS NOT NULL "
+            "GROUP BY value ORDER BY n DESC, value"
         )
         counted[facet] = {row["value"]: row["n"] for row in rows}
     return counted

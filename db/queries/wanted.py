@@ -40,6 +40,7 @@ SORTS = {
     "odd_for_its_size": ("coalesce(e.conditioned_p_value, 2)", "coalesce(d.p_value, 2)", _RANK),
     "nearest_miss": ("coalesce(n.decades, 'inf'::DOUBLE)", "coalesce(d.p_value, 2)", _RANK),
     "artefact_like": ("coalesce(-e.artefact_probability, 'inf'::DOUBLE)", _NONE, _NONE),
+    "graded": ("coalesce(-l.grade, 'inf'::DOUBLE)", "coalesce(d.p_value, 2)", _RANK),
 }
 
 _JOINS = {
@@ -50,8 +51,9 @@ _JOINS = {
     "n": "LEFT JOIN near_misses n ON n.detection_id = d.detection_id",
     "c": "LEFT JOIN current_cluster_members c ON c.detection_id = d.detection_id",
     "k": "LEFT JOIN object_states k ON k.detection_id = d.detection_id",
-    "l": "LEFT JOIN (SELECT detection_id, list(DISTINCT label) AS labels FROM current_labels "
-    "GROUP BY detection_id) l ON l.detection_id = d.detection_id",
+    "l": "LEFT JOIN (SELECT detection_id, list(DISTINCT label) AS labels, "
+    "list(DISTINCT kind) AS kinds, list(DISTINCT grade::VARCHAR) AS grades, avg(grade) AS grade "
+    "FROM current_labels GROUP BY detection_id) l ON l.detection_id = d.detection_id",
 }
 
 
@@ -81,6 +83,8 @@ class Wanted:
     """What a list of detections is narrowed to; an empty facet takes everything.
 
     `labels` keeps those to which some person gave one of them ("unlabelled": nobody gave any),
+    `kinds` those that some person called so (`db.labels.KINDS`), `grades` those to which some
+    person gave one of these interests ("0" to "5"),
     `clusters` are keys ("alone": looked at and in none, or never looked at), `states` what the
     catalogues' answers add up to. `since` and `until` are days in UTC, both included. `text` is
     looked for in object, class and reason, case ignored.
@@ -92,6 +96,8 @@ class Wanted:
     clusters: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    grades: tuple[str, ...] = ()
     since: date | None = None
     until: date | None = None
     text: str | None = None
@@ -154,6 +160,9 @@ def selection_of(wanted: Wanted) -> Selection:
             "(list_has_any(?::VARCHAR[], l.labels) OR (? AND l.labels IS NULL))",
             list(wanted.labels), UNLABELLED in wanted.labels,
         )  # fmt: skip
+    for column, values in (("l.kinds", wanted.kinds), ("l.grades", wanted.grades)):
+        if values:
+            chosen.require(f"list_has_any(?::VARCHAR[], {column})", list(values))
     if wanted.since:
         chosen.require("d.detected_at >= ?", _midnight(wanted.since))
     if wanted.until:

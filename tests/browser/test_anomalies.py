@@ -23,7 +23,8 @@ from tests.store_factory import NOW, group_in_two
 pytestmark = pytest.mark.browser
 
 VERDICT = "SELECT count(*) FROM detections WHERE verdict = '{}'"
-HELD = "SELECT count(*) FROM current_labels WHERE label = 'accept' AND labeller = 'ann'"
+HELD = "SELECT count(*) FROM current_labels WHERE kind = 'cosmic_ray' AND labeller = 'ann' "
+HELD += "AND label = 'reject' AND grade = 2"
 
 
 def place_on_maps(store: Store) -> None:
@@ -125,9 +126,20 @@ def test_a_rectangle_on_the_map_is_labelled_as_a_whole_and_taken_back(
     page.get_by_role("textbox", name="Who labels").fill("ann")
     page.get_by_role("textbox", name="Who labels").press("Enter")
     page.get_by_role("radio", name="all 10").click()
-    page.get_by_role("button", name="Accept", exact=True).click()
-    expect(page.get_by_text("ann labelled 10: accept")).to_be_visible()
+    bar = page.get_by_test_id("stPopoverBody")
+    bar.get_by_role("radio", name="2", exact=True).click()
+    bar.get_by_role("button", name="Cosmic ray", exact=True).click()
+    expect(page.get_by_text("ann labelled 10: cosmic ray")).to_be_visible()
     assert night.number(HELD) == 10
+    # The facet counts them and narrows the list to them.
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Clear all").click()
+    shows(page, "20 detections")
+    page.get_by_role("button", name="Cosmic ray 10").click()
+    shows(page, "10 of 20 detections")
+    expect(page).to_have_url(re.compile("called=cosmic_ray"))
+    picture(page, "facets")
+    page.get_by_role("button", name="Label", exact=True).click()
     assert night.number("SELECT count(DISTINCT detection_id) FROM labels") == 10
     page.get_by_role("button", name="Take back 10").click()
     expect(page.get_by_text("Took back 10 labels")).to_be_visible()

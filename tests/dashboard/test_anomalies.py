@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.anomaly_list.gallery import OPENED, TICKED
 from db.clusters import keep_map, kinds, vectors_of
+from db.labels import KINDS
 from db.queries import anomalies, clusters
 from db.queries.wanted import Range, Wanted
 from db.saved_views import saved_views
@@ -130,16 +131,58 @@ def test_labels_in_bulk_are_rows_of_their_own_and_come_back_together(
     wanted = anomalies.ids_of(store, Wanted(verdicts=("candidate",)))
     app.session_state[TICKED] = wanted[:2]
     app.text_input(key="bulk_labeller").set_value("ann").run()
-    app.button(key="bulk_accept").click().run()
+    app.button_group(key="bulk_grade").set_value("3").run()
+    before = store.changes
+    app.button(key="bulk_codec_artefact").click().run()
     assert not app.exception
     rows = store.rows("SELECT * FROM current_labels ORDER BY detection_id")
     assert [row["detection_id"] for row in rows] == sorted(wanted[:2])
-    assert {(row["label"], row["labeller"]) for row in rows} == {("accept", "ann")}
-    assert len({row["label_id"] for row in rows}) == 2
+    said = {(row["label"], row["kind"], row["grade"], row["labeller"]) for row in rows}
+    assert said == {("reject", "codec_artefact", 3, "ann")}
+    assert (len({row["label_id"] for row in rows}), store.changes) == (2, before + 1)
     assert app.session_state[TICKED] == []
     app.button(key="bulk_undo").click().run()
     assert store.rows("SELECT * FROM current_labels") == []
-    assert len(store.rows("SELECT * FROM labels")) == 4
+    assert (len(store.rows("SELECT * FROM labels")), store.changes) == (4, before + 2)
+
+
+def test_labels_in_bulk_are_written_wholly_or_not_at_all(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    app = open_page("anomalies")
+    store = filled_owner.store
+    app.session_state[TICKED] = [*anomalies.ids_of(store, limit=3), "gone"]
+    app.text_input(key="bulk_labeller").set_value("ann").run()
+    app.button(key="bulk_boring").click().run()
+    assert any("unknown" in error.value for error in app.error)
+    assert store.rows("SELECT * FROM labels") == []
+    assert len(app.session_state[TICKED]) == 4
+
+
+def test_the_bar_and_the_facets_offer_every_kind_and_grade(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    store = filled_owner.store
+    first, second, *_ = anomalies.ids_of(store)
+    filled_owner.labelling.say(
+        [
+            {"label_id": "1", "detection_id": first, "labeller": "ann", "kind": "cosmic_ray",
+             "grade": 2},
+            {"label_id": "2", "detection_id": second, "labeller": "ann", "kind": "instrument"},
+        ]
+    )  # fmt: skip
+    app = open_page("anomalies", view="table", called="cosmic_ray,boring")
+    assert listed(app) == [first]
+    for kind in KINDS:
+        assert app.button(key=f"bulk_{kind}").label
+    pills = {group.label: group.options for group in app.button_group if group.label}
+    assert pills["People call it"] == [
+        "Astrophysical 0", "Cosmic ray 1", "Codec artefact 0", "Instrument 1", "Known object 0",
+        "Boring 0", "Unsure 0",
+    ]  # fmt: skip
+    assert pills["People's interest"][2] == "2 1"
+    assert listed(open_page("anomalies", view="table", grade="2")) == [first]
+    assert listed(open_page("anomalies", view="table", sort="graded"))[0] == first
 
 
 def test_what_the_gallery_opens_is_shown_in_full(looking: FakeOwner, open_page: Open) -> None:

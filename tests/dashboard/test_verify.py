@@ -66,6 +66,38 @@ def test_one_wrong_event_keeps_none_of_the_others(filled_owner: FakeOwner) -> No
     assert len(log(filled_owner)) == 2
 
 
+def test_a_selection_is_written_wholly_or_not_at_all(filled_owner: FakeOwner) -> None:
+    a, b, c = some(filled_owner, 3)
+    wrong = [event(2, b, group="g"), event(3, "gone", group="g")]
+    outcome = tell(filled_owner, Outcome(), event(1, a), *wrong, event(4, c))
+    assert outcome.acked == ["e1", "e4"]
+    assert [each["id"] for each in outcome.refused] == ["e2", "e3"]
+    assert {row["detection_id"] for row in log(filled_owner)} == {a, c}
+
+
+def test_one_undo_takes_a_selection_back_in_one_write(filled_owner: FakeOwner) -> None:
+    ids = some(filled_owner, 6)
+    store, before = filled_owner.store, filled_owner.store.changes
+    said = [event(number, each, group="g") for number, each in enumerate(ids)]
+    outcome = tell(filled_owner, Outcome(), *said)
+    assert (len(log(filled_owner)), store.changes) == (6, before + 1)
+    undos = [
+        {"id": f"u{n}", "type": "undo", "undoes": f"e{n}", "group": "undo-g"} for n in range(6)
+    ]
+    tell(filled_owner, outcome, *said, *undos)
+    assert (len(log(filled_owner)), store.changes) == (12, before + 2)
+    assert store.rows("SELECT * FROM current_labels") == []
+    # One that was changed meanwhile keeps the others from going back behind the person's back.
+    tell(filled_owner, outcome, *[event(10 + n, each, group="h") for n, each in enumerate(ids)])
+    tell(filled_owner, Outcome(), event(20, ids[5], "unsure"))
+    again = [
+        {"id": f"v{n}", "type": "undo", "undoes": f"e{10 + n}", "group": "undo-h"} for n in range(6)
+    ]
+    outcome = tell(filled_owner, Outcome(), *again)
+    assert [each["id"] for each in outcome.refused] == [f"v{n}" for n in range(6)]
+    assert len(store.rows("SELECT * FROM current_labels")) == 6
+
+
 def test_undo_goes_back_as_far_as_one_likes(filled_owner: FakeOwner) -> None:
     a, b = some(filled_owner, 2)
     outcome = tell(filled_owner, Outcome(), event(1, a), event(2, b))

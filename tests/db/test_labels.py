@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from db.errors import ConflictError, StoreError, TransferError
-from db.labels import KINDS, add_label, add_labels, export_labels, import_labels, undo_label
+from db.labels import (
+    KINDS,
+    add_label,
+    add_labels,
+    export_labels,
+    import_labels,
+    undo_label,
+    undo_labels,
+)
 from db.queries.verify import label_to_undo
 from db.store import Store
 
@@ -129,6 +137,39 @@ def test_many_labels_are_written_all_or_none(analysed: Store, now: datetime) -> 
     last = label_to_undo(analysed, "ann")
     assert last is not None
     assert last["label_id"] == "l2"
+
+
+def test_many_labels_are_taken_back_all_or_none(analysed: Store, now: datetime) -> None:
+    rows = [
+        {"label_id": f"l{n}", "detection_id": f"d{n}", "labeller": "ann", "kind": "boring"}
+        for n in range(3)
+    ]
+    add_labels(analysed, rows, now)
+    say(analysed, "newer", "accept", now, detection_id="d2")
+    log, changes = analysed.rows(LOG), analysed.changes
+    undos = [(f"l{n}", f"u{n}") for n in range(3)]
+    with pytest.raises(StoreError, match="own latest label on a detection, got 'l2'"):
+        undo_labels(analysed, undos, "ann", now)
+    with pytest.raises(StoreError, match="'l9': unknown"):
+        undo_labels(analysed, [*undos[:2], ("l9", "u9")], "ann", now)
+    assert (analysed.rows(LOG), analysed.changes) == (log, changes)
+    # Newest first, one may go back through several labels on the same detection in one go.
+    for _ in range(2):
+        undo_labels(analysed, [("newer", "u"), *undos], "ann", now)
+    assert current(analysed) == []
+    assert (len(analysed.rows(LOG)), analysed.changes) == (8, changes + 1)
+
+
+def test_labels_of_one_batch_on_one_detection_follow_each_other(
+    analysed: Store, now: datetime
+) -> None:
+    said = [
+        {"label_id": name, "detection_id": "d1", "labeller": "ann", "kind": kind}
+        for name, kind in (("z", "boring"), ("a", "astrophysical"))
+    ]
+    add_labels(analysed, [*said, said[1]], now)
+    assert current(analysed) == [("ann", "d1", "accept")]
+    assert len(analysed.rows(LOG)) == 2
 
 
 def test_an_adjudication_outweighs_all_other_labels(analysed: Store, now: datetime) -> None:

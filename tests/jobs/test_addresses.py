@@ -25,6 +25,8 @@ wants = st.builds(
     sources=names.map(tuple),
     clusters=names.map(tuple),
     labels=names.map(tuple),
+    kinds=names.map(tuple),
+    grades=names.map(tuple),
     since=st.none() | st.dates(),
     until=st.none() | st.dates(),
     text=st.none() | st.text(min_size=1),

@@ -55,9 +55,11 @@ def known(store: Store) -> Store:
                 for name, percentile in (("a", 99.0), ("b", 80.0), ("c", 10.0))
             ],
             "labels": [
-                rows.label("1", "a", "accept", "ann"),
-                rows.label("2", "a", "reject", "bob"),
-                rows.label("3", "c", "unsure", "ann"),
+                rows.label("1", "a", "accept", "ann", kind="astrophysical", grade=5),
+                rows.label("2", "a", "reject", "bob", kind="known_object", grade=2),
+                rows.label("3", "c", "unsure", "ann", kind="unsure", grade=4),
+                rows.label("4", "d", "reject", "ann", kind="boring", grade=0),
+                rows.undo("5", "4", "d", "ann", 1),
             ],
             "clusterings": [
                 {"clustering_id": "g", "embedder": "e", "dimension": 1, "close": 0.5, "fewest": 2,
@@ -104,6 +106,11 @@ def known(store: Store) -> Store:
         (Wanted(states=("not_asked", "no_match")), "bcde"),
         (Wanted(labels=("reject",)), "a"),
         (Wanted(labels=("unsure", "unlabelled")), "bcde"),
+        (Wanted(kinds=("known_object", "boring")), "a"),
+        (Wanted(kinds=("known_object", "unsure")), "ac"),
+        (Wanted(grades=("2",)), "a"),
+        (Wanted(grades=("0", "4", "5")), "ac"),
+        (Wanted(kinds=("unsure",), grades=("5",)), ""),
         (Wanted(since=date(2026, 1, 2), until=date(2026, 1, 3)), "bc"),
         (Wanted(text="RING"), "abc"),
         (Wanted(ranges=(Range("p_value", None, 0.02),)), "abe"),
@@ -133,6 +140,7 @@ def test_facets_and_intervals_keep_what_fits_all_of_them(
         ("odd_for_its_size", "caebd"),
         ("nearest_miss", "beacd"),
         ("artefact_like", "cabde"),
+        ("graded", "caebd"),
     ],
 )
 def test_every_order_is_kept_across_pages_of_one(known: Store, sort: str, order: str) -> None:
@@ -168,6 +176,8 @@ def test_facets_are_counted(known: Store) -> None:
     assert counted["classes"] == {"arc": 1, "ring": 1}
     assert counted["clusters"] == {"key": 2}
     assert counted["states"] == {"not_asked": 3, "match": 1, "no_match": 1}
+    assert counted["kinds"] == {"astrophysical": 1, "known_object": 1, "unsure": 1}
+    assert counted["grades"] == {"2": 1, "4": 1, "5": 1}
 
 
 def test_a_histogram_counts_between_its_edges_and_under_other_filters(known: Store) -> None:
