@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.codec.context import MIDDLE_LOG_Q, ContextModel, Stage
-from engine.codec.convolving import convolved
+from engine.codec.convolving import convolved, from_phases, phases_of
 
 STRIDE = 16
 HYPER_STRIDE = 2 * STRIDE
@@ -100,7 +100,7 @@ class DropoutAutoencoder(nn.Module):
 
     def analyse(self, pixels: Tensor) -> Tensor:
         """Turn pixels (B, 1, H, W) into latents (B, C, H/16, W/16)."""
-        fine = functional.pixel_unshuffle(pixels / 64.0, 4)
+        fine = phases_of(pixels / 64.0, 4)
         hidden = functional.gelu(convolved(self.encode_fine, fine))
         hidden = functional.gelu(convolved(self.encode_middle, hidden))
         learnt: Tensor = convolved(self.encode_coarse, hidden).float()
@@ -136,17 +136,17 @@ class DropoutAutoencoder(nn.Module):
         coarse = torch.cat([latents / 40.0, step], 1)
         hidden = functional.gelu(convolved(self.decode_coarse, coarse))
         hidden = self._drop(hidden, generator)
-        hidden = functional.pixel_shuffle(convolved(self.decode_middle, hidden), 2)
+        hidden = from_phases(convolved(self.decode_middle, hidden), 2)
         hidden = self._drop(functional.gelu(hidden), generator)
-        hidden = functional.pixel_shuffle(convolved(self.decode_fine, hidden), 2)
+        hidden = from_phases(convolved(self.decode_fine, hidden), 2)
         hidden = self._drop(functional.gelu(hidden), generator)
         fine_step = step.repeat_interleave(4, 2).repeat_interleave(4, 3)
-        seen = functional.pixel_unshuffle(linear / 64.0, 4)
+        seen = phases_of(linear / 64.0, 4)
         hidden = functional.gelu(convolved(self.merge, torch.cat([hidden, seen, fine_step], 1)))
         hidden = self._drop(hidden, generator)
         hidden = hidden + functional.gelu(convolved(self.refine, hidden))
         residual = convolved(self.residual, hidden)
-        return linear + functional.pixel_shuffle(residual, 4).float() * 16.0
+        return linear + from_phases(residual, 4).float() * 16.0
 
     def forward(self, pixels: Tensor, log_q: Tensor) -> TrainingPass:
         """Code and decode with differentiable stand-ins for quantisation.
@@ -186,13 +186,13 @@ class DropoutAutoencoder(nn.Module):
     def _lapped(self, pixels: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             wide = functional.pad(pixels, (OVERLAP,) * 4, mode="replicate")
-            blocks = functional.pixel_unshuffle(wide, STRIDE)
+            blocks = phases_of(wide, STRIDE)
             return functional.conv2d(blocks, self.analysis_basis)
 
     def _lapped_back(self, latents: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             blocks = functional.conv_transpose2d(latents, self.synthesis_basis)
-            wide = functional.pixel_shuffle(blocks, STRIDE)
+            wide = from_phases(blocks, STRIDE)
             return wide[:, :, OVERLAP:-OVERLAP, OVERLAP:-OVERLAP]
 
     def _drop(self, hidden: Tensor, generator: torch.Generator | None) -> Tensor:

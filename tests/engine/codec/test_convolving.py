@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from engine.codec.convolving import convolved, phase_weight
+from engine.codec.convolving import convolved, from_phases, phase_weight, phases_of
 
 
 @pytest.mark.parametrize("sides", [(16, 24), (8, 10), (7, 9), (2, 40)])
@@ -30,3 +31,11 @@ def test_training_goes_through_the_layer_itself():
     convolved(layer, torch.randn(1, 2, 16, 16)).sum().backward()
     assert layer.weight.grad is not None
     assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_phases_are_those_of_pixel_unshuffle_and_go_back(stride: int):
+    images = torch.randn(2, 3, 4 * stride, 5 * stride)
+    phases = phases_of(images, stride)
+    assert torch.equal(phases, functional.pixel_unshuffle(images, stride))
+    assert torch.equal(from_phases(phases, stride), images)
