@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import streamlit as st
+
+T = TypeVar("T")
+
+
+def cut(rows: Sequence[T], cursor: str | None, limit: int) -> tuple[Sequence[T], str | None]:
+    """A page of rows that are at hand as a whole, and the cursor of the next one."""
+    start = int(cursor or 0)
+    end = start + limit
+    return rows[start:end], str(end) if end < len(rows) else None
 
 
 class Pager:

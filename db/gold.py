@@ -8,7 +8,7 @@ from typing import Any
 
 from db.errors import StoreError
 from db.labels import KINDS
-from db.queries.paging import Reads, Row
+from db.queries.paging import Page, Reads, Row, keyed_page, rows_to_fetch, start_of_page
 from db.store import Store
 
 ORIGINS = ("injection", "expert")
@@ -60,16 +60,36 @@ def remove_gold(store: Store, detection_id: str) -> None:
         raise StoreError(f"{detection_id!r} is no gold item: nothing to remove")
 
 
-def gold_items(store: Reads) -> list[Row]:
-    """List the gold items with the machine's verdict, newest first."""
-    return store.rows(
+def gold_items(store: Reads, *, limit: int = 200, cursor: str | None = None) -> Page:
+    """List the gold items with the machine's verdict and how many people are right, newest first.
+
+    Raises StoreError on a cursor or limit that cannot be.
+    """
+    rows = store.rows(
         """
-        SELECT g.*, d.verdict, d.p_value, d.cutout_file, d.frame_digest, o.source, o.object_id
+        WITH said AS (
+            SELECT g.detection_id, count(*) AS judged,
+                   count(*) FILTER (l.kind = g.kind) AS same_kind
+            FROM gold_items g JOIN current_labels l USING (detection_id) GROUP BY g.detection_id
+        )
+        SELECT g.*, d.verdict, d.p_value, d.cutout_file, d.frame_digest, o.source, o.object_id,
+               coalesce(s.judged, 0) AS judged, coalesce(s.same_kind, 0) AS same_kind,
+               0::DOUBLE AS key_0, -epoch_us(g.set_at)::DOUBLE AS key_1
         FROM gold_items g JOIN detections d USING (detection_id)
+        LEFT JOIN said s ON s.detection_id = g.detection_id
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
-        ORDER BY g.set_at DESC, g.detection_id
-        """
+        WHERE $3::VARCHAR IS NULL
+           OR (key_0, key_1, g.detection_id) > ($1::DOUBLE, $2::DOUBLE, $3)
+        ORDER BY key_0, key_1, g.detection_id LIMIT $4
+        """,
+        [*start_of_page(cursor, keys=3), rows_to_fetch(limit)],
     )
+    return keyed_page(rows, limit)
+
+
+def gold_count(store: Reads) -> int:
+    """Count the gold items."""
+    return int(store.rows("SELECT count(*) AS n FROM gold_items")[0]["n"])
 
 
 # Which gold kinds are finds: what `db.labels.KINDS` calls accept.

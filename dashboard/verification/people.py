@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import streamlit as st
 
 from dashboard.access import ask, owner
-from dashboard.figures import count, literal, name_of, number
-from dashboard.progress import follow
-from dashboard.states import failure
+from dashboard.figures import count, name_of, number
+from dashboard.paging import Pager, cut
 from dashboard.tables import measured, moment, table
-from db import gold
-from db.errors import StoreError
-from db.labels import KINDS
+from dashboard.verification.gold import show_gold
+from db.consensus import STATES
 from db.queries import agreement
 from jobs.agreement import agreement_of
-from jobs.errors import JobError
 
 Row = dict[str, Any]
+PER_PAGE = 25
+OPEN = {"open": st.column_config.LinkColumn("open", display_text="open"), "name": "object"}
 
 
 def show_people(labeller: str) -> None:
@@ -48,7 +46,7 @@ def show_people(labeller: str) -> None:
     )
     _agreement()
     _consensus()
-    _gold(labeller)
+    show_gold(labeller)
 
 
 def _agreement() -> None:
@@ -63,8 +61,11 @@ def _agreement() -> None:
         f"labels each: **{number(together['kappa'])}** ({together['observed']:.0%} agree, "
         f"{together['expected']:.0%} would by chance)."
     )
+    pairs = sorted(found["pairs"], key=lambda pair: -len(pair["differ"]))
+    pager = Pager("pairs", None, PER_PAGE)
+    rows, following = cut(pairs, pager.cursor, PER_PAGE)
     table(
-        [pair | {"differing": len(pair["differ"])} for pair in found["pairs"]],
+        [pair | {"differing": len(pair["differ"])} for pair in rows],
         {
             "labeller": "labeller",
             "other": "and",
@@ -77,13 +78,42 @@ def _agreement() -> None:
         key="pairs",
         alt="Cohen's kappa of every pair of labellers",
     )
-    for pair in found["pairs"]:
-        if pair["differ"]:
-            links = ", ".join(
-                f"[{one[:8]}](/anomalies?detection={one})" for one in pair["differ"][:12]
-            )
-            both = f"{literal(pair['labeller'])} and {literal(pair['other'])}"
-            st.caption(f"{both} differ on {links}")
+    pager.turn(following, "those who differ most first")
+    _differences([pair for pair in pairs if pair["differ"]])
+
+
+def _differences(pairs: list[Row]) -> None:
+    """The detections behind one pair's kappa on which the two differ."""
+    if not pairs:
+        return
+    by_names = {(pair["labeller"], pair["other"]): pair for pair in pairs}
+    chosen = st.selectbox(
+        "Where they differ",
+        list(by_names),
+        format_func=lambda both: (
+            f"{both[0]} and {both[1]} ({count(len(by_names[both]['differ']))})"
+        ),
+        key="differing_pair",
+    )
+    a, b = chosen
+    pager = Pager("differences", chosen, PER_PAGE)
+    ids, following = cut(by_names[chosen]["differ"], pager.cursor, PER_PAGE)
+    table(
+        _opening(ask(agreement.said_by_both, tuple(ids), a, b)),
+        {
+            **OPEN,
+            "a_said": a,
+            "a_grade": f"{a}'s interest",
+            "a_comment": f"{a}'s comment",
+            "b_said": b,
+            "b_grade": f"{b}'s interest",
+            "b_comment": f"{b}'s comment",
+            "verdict": "machine",
+        },
+        key="differences",
+        alt="What two labellers say of the detections on which they differ",
+    )
+    pager.turn(following, "by their id")
 
 
 def _consensus() -> None:
@@ -99,10 +129,16 @@ def _consensus() -> None:
     )
     if counts["disputed"]:
         st.markdown("[Settle the disputes](/verify?queue=adjudication)")
+    state = st.pills(
+        "State", STATES, format_func=lambda name: f"{name} {count(counts[name])}",
+        key="standing_state", label_visibility="collapsed",
+    )  # fmt: skip
+    pager = Pager("standing", (state, rule), PER_PAGE)
+    page = ask(agreement.standing_of, rule, state, limit=PER_PAGE, cursor=pager.cursor)
     table(
-        [row | {"name": name_of(row)} for row in ask(agreement.standing_of, rule, None, 100)],
+        _opening(page.rows),
         {
-            "name": "object",
+            **OPEN,
             "state": "state",
             "accepts": "accept",
             "rejects": "reject",
@@ -113,81 +149,12 @@ def _consensus() -> None:
         key="standing",
         alt="Votes and state of each labelled detection",
     )
+    pager.turn(page.next, "disputed ones first, then what was labelled last")
 
 
-def _gold(labeller: str) -> None:
-    st.subheader("Gold")
-    items = ask(gold.gold_items)
-    st.caption(
-        f"{len(items)} gold items: injected anomalies and normals of simulated nights, and what "
-        "experts settled. Completeness is the share of true finds that were accepted, purity the "
-        "share of accepted ones that are true."
-    )
-    if items:
-        left, right = st.columns(2)
-        with left:
-            table(
-                ask(gold.labellers_by_gold),
-                {
-                    "labeller": "labeller",
-                    "judged": "judged",
-                    "completeness": measured("completeness", ".2f"),
-                    "purity": measured("purity", ".2f"),
-                    "same_kind": measured("same kind", ".2f"),
-                },
-                key="gold_people",
-                alt="Completeness and purity of each labeller",
-            )
-        with right:
-            table(
-                ask(gold.pipeline_by_gold),
-                {
-                    "night": st.column_config.DateColumn("night"),
-                    "source": "source",
-                    "items": "items",
-                    "completeness": measured("completeness", ".2f"),
-                    "purity": measured("purity", ".2f"),
-                },
-                key="gold_nights",
-                alt="Completeness and purity of the pipeline's candidates by night",
-            )
-    _make_gold(labeller)
-
-
-def _make_gold(labeller: str) -> None:
-    nights = [
-        row["source"]
-        for row in owner().store.rows(
-            "SELECT DISTINCT source FROM observations WHERE source LIKE 'sim:%' ORDER BY source"
-        )
+def _opening(rows: list[Row]) -> list[Row]:
+    """The rows with their names and links."""
+    return [
+        row | {"name": name_of(row), "open": f"/anomalies?detection={row['detection_id']}"}
+        for row in rows
     ]
-    left, right = st.columns(2)
-    with left.form("gold_of_night"):
-        source = st.selectbox("Injections of a simulated night", nights, placeholder="none scanned")
-        if st.form_submit_button("Make gold of its truth", disabled=not nights) and source:
-            _ask_for_gold(source, labeller)
-    with right.form("gold_of_expert"):
-        named = st.text_input("A detection whose kind is certain", placeholder="its id")
-        kind = st.selectbox("Its kind", [name for name in KINDS if name != "unsure"])
-        if st.form_submit_button("Make it gold") and named.strip():
-            try:
-                owner().labelling.set_gold(
-                    [(named.strip(), kind)], origin="expert", set_by=labeller
-                )
-            except StoreError as error:
-                failure(error)
-            else:
-                st.rerun()
-    asked = st.session_state.get("gold_request")
-    if asked:
-        follow(asked)
-
-
-def _ask_for_gold(source: str, labeller: str) -> None:
-    request_id = uuid.uuid4().hex
-    try:
-        owner().enqueue("gold", {"source": source}, request_id=request_id, asked_by=labeller)
-    except (JobError, StoreError) as error:
-        failure(error)
-        return
-    st.session_state["gold_request"] = request_id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from db.consensus import STANDING, Rule
-from db.queries.paging import Reads, Row
+from db.queries.paging import Page, Reads, Row, keyed_page, rows_to_fetch, start_of_page
 
 
 def ratings(store: Reads) -> list[Row]:
@@ -23,9 +25,20 @@ def ratings(store: Reads) -> list[Row]:
     """)
 
 
-def standing_of(store: Reads, rule: Rule, state: str | None = None, limit: int = 200) -> list[Row]:
-    """List the labelled detections with their votes and state, disputed ones first."""
-    return store.rows(
+def standing_of(
+    store: Reads,
+    rule: Rule,
+    state: str | None = None,
+    *,
+    limit: int = 200,
+    cursor: str | None = None,
+) -> Page:
+    """List the labelled detections with their votes and state, disputed ones first.
+
+    After that the one that was labelled last comes first. Raises StoreError on a cursor or limit
+    that cannot be.
+    """
+    rows = store.rows(
         f"""
         WITH {STANDING},
         words AS (
@@ -34,14 +47,37 @@ def standing_of(store: Reads, rule: Rule, state: str | None = None, limit: int =
             FROM current_labels GROUP BY detection_id
         )
         SELECT s.*, w.said, d.verdict, d.p_value, d.cutout_file, d.frame_digest, o.source,
-               o.object_id
+               o.object_id, (s.state <> 'disputed')::DOUBLE AS key_0,
+               -epoch_us(s.last_at)::DOUBLE AS key_1
         FROM standing s JOIN words w USING (detection_id) JOIN detections d USING (detection_id)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
-        WHERE $4::VARCHAR IS NULL OR s.state = $4
-        ORDER BY s.state <> 'disputed', s.last_at DESC, s.detection_id LIMIT $5
+        WHERE ($4::VARCHAR IS NULL OR s.state = $4)
+          AND ($7::VARCHAR IS NULL
+               OR (key_0, key_1, s.detection_id) > ($5::DOUBLE, $6::DOUBLE, $7))
+        ORDER BY key_0, key_1, s.detection_id LIMIT $8
         """,  # noqa: S608  the piece is db.consensus's own
-        [*rule.params, state, limit],
+        [*rule.params, state, *start_of_page(cursor, keys=3), rows_to_fetch(limit)],
     )
+    return keyed_page(rows, limit)
+
+
+def said_by_both(store: Reads, detection_ids: Sequence[str], a: str, b: str) -> list[Row]:
+    """List what two labellers say of detections, in the order of the ids."""
+    rows = store.rows(
+        """
+        SELECT d.detection_id, d.verdict, d.p_value, d.frame_digest, o.object_id,
+               coalesce(x.kind, x.label) AS a_said, x.grade AS a_grade, x.comment AS a_comment,
+               coalesce(y.kind, y.label) AS b_said, y.grade AS b_grade, y.comment AS b_comment
+        FROM detections d
+        JOIN current_labels x ON x.detection_id = d.detection_id AND x.labeller = $2
+        JOIN current_labels y ON y.detection_id = d.detection_id AND y.labeller = $3
+        LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
+        WHERE list_contains($1::VARCHAR[], d.detection_id)
+        """,
+        [list(detection_ids), a, b],
+    )
+    by_id = {row["detection_id"]: row for row in rows}
+    return [by_id[one] for one in detection_ids if one in by_id]
 
 
 def standing_counts(store: Reads, rule: Rule) -> Row:

@@ -59,6 +59,13 @@ def page_of(rows: list[Row], limit: int, keys: Sequence[str]) -> Page:
     return Page(rows[:limit], base64.urlsafe_b64encode(text.encode()).decode("ascii"))
 
 
+def keyed_page(rows: list[Row], limit: int) -> Page:
+    """Cut fetched rows ordered by their columns key_0, key_1 and detection_id, without the keys."""
+    page = page_of(rows, limit, ("key_0", "key_1", "detection_id"))
+    keys = ("key_0", "key_1")
+    return Page([{k: v for k, v in row.items() if k not in keys} for row in page.rows], page.next)
+
+
 def rows_to_fetch(limit: int) -> int:
     """Return one more than a page holds, so that a next page shows itself.
 

@@ -47,23 +47,26 @@ def agreement(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
 def consensus(owner: Owner, call: Call) -> Answer:
     """What people made of each labelled detection; ?state= for one state."""
     rule = owner.labelling.rule
-    state = call.query.get("state")
+    page = votes.standing_of(
+        owner.store, rule, call.query.get("state"), limit=call.limit, cursor=call.cursor
+    )
     return {
         "rule": {"least_votes": rule.least_votes, "share": rule.share,
                  "most_votes": rule.most_votes},
         "counts": votes.standing_counts(owner.store, rule),
-        "rows": votes.standing_of(owner.store, rule, state, call.limit),
-        "next": None,
+        "rows": page.rows,
+        "next": page.next,
     }  # fmt: skip
 
 
-def gold(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
+def gold(owner: Owner, call: Call) -> Answer:
     """The gold items, with what labellers and the pipeline made of them."""
+    page = gold_log.gold_items(owner.store, limit=call.limit, cursor=call.cursor)
     return {
-        "rows": gold_log.gold_items(owner.store),
+        "rows": page.rows,
         "labellers": gold_log.labellers_by_gold(owner.store),
         "nights": gold_log.pipeline_by_gold(owner.store),
-        "next": None,
+        "next": page.next,
     }
 
 

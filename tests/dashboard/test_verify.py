@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.verification import gold, people
 from dashboard.verification.actions import ACTIONS
 from dashboard.verification.cutouts import Look, Window
 from dashboard.verification.outbox import Event, Outcome, carry_out
@@ -201,3 +202,34 @@ def test_every_view_opens_by_its_link(filled_owner: FakeOwner, open_page: Open, 
         "ranking": "exploit (most interesting)",
     }
     assert expected[view] in shown
+
+
+@pytest.mark.slow
+def test_lists_of_people_turn_their_pages(filled_owner: FakeOwner, open_page: Open) -> None:
+    ids = some(filled_owner, 20)
+    for who, kind in (("ann", "astrophysical"), ("bob", "boring")):
+        tell(filled_owner, Outcome(), *[event(n, each, kind) | {"id": f"{who}{n}"}
+                                        for n, each in enumerate(ids)], who=who)  # fmt: skip
+    filled_owner.labelling.set_gold([(one, "boring") for one in ids], origin="expert", set_by="eve")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(people, "PER_PAGE", 12)
+        patched.setattr(gold, "PER_PAGE", 12)
+        app = begin(open_page, "ann", view="people")
+        for name in ("standing", "gold_items", "differences"):
+            first = shown(app, name)
+            app.button(key=f"{name}_next").click().run()
+            following = shown(app, name)
+            assert (len(first), len(following)) == (12, 8)
+            assert sorted(first + following) == sorted(ids)
+            assert app.button(key=f"{name}_next").disabled
+            app.button(key=f"{name}_previous").click().run()
+            assert shown(app, name) == first
+        app.button_group(key="standing_state").set_value("agreed").run()
+        assert shown(app, "standing") == []
+
+
+def shown(app: AppTest, name: str) -> list[str]:
+    """The detections that a table links to."""
+    keys = ["people", "pairs", "differences", "standing", "gold_people", "gold_nights"]
+    tables = dict(zip([*keys, "gold_items"], app.dataframe, strict=True))
+    return [link.partition("=")[2] for link in tables[name].value["open"]]

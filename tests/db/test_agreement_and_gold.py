@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from db.consensus import Rule
 from db.errors import StoreError
-from db.gold import gold_items, labellers_by_gold, pipeline_by_gold, remove_gold, set_gold
-from db.queries.agreement import labellers, ratings, standing_counts, standing_of
+from db.gold import (
+    gold_count,
+    gold_items,
+    labellers_by_gold,
+    pipeline_by_gold,
+    remove_gold,
+    set_gold,
+)
+from db.queries.agreement import labellers, ratings, said_by_both, standing_counts, standing_of
+from db.queries.paging import Page
 from db.store import Store
 from jobs.agreement import agreement_of
 from tests.db.queries import rows
@@ -44,7 +53,7 @@ def judged(store: Store) -> Store:
 
 
 def states(store: Store, rule: Rule) -> dict[str, str]:
-    return {row["detection_id"]: row["state"] for row in standing_of(store, rule)}
+    return {row["detection_id"]: row["state"] for row in standing_of(store, rule).rows}
 
 
 def test_the_state_of_each_detection(judged: Store) -> None:
@@ -54,7 +63,10 @@ def test_the_state_of_each_detection(judged: Store) -> None:
         "d6": "open",
     }  # fmt: skip
     strict = Rule(share=0.75)
-    assert [row["detection_id"] for row in standing_of(judged, strict, "disputed")] == ["d2", "d4"]
+    assert [row["detection_id"] for row in standing_of(judged, strict, "disputed").rows] == [
+        "d2",
+        "d4",
+    ]
     few = Rule(least_votes=1, most_votes=2)
     assert states(judged, few)["d5"] == "exhausted"
     assert states(judged, few)["d6"] == "agreed"
@@ -84,6 +96,40 @@ def test_kappa_of_a_pair_and_of_all(judged: Store) -> None:
     assert found["all"]["kappa"] == pytest.approx((p_o - p_e) / (1 - p_e))
 
 
+def test_standing_and_gold_come_page_by_page(judged: Store, now: datetime) -> None:
+    whole = [row["detection_id"] for row in standing_of(judged, Rule()).rows]
+    assert whole == ["d4", "d1", "d2", "d3", "d5", "d6"]
+    assert _paged(lambda cursor: standing_of(judged, Rule(), limit=2, cursor=cursor)) == whole
+    agreed = _paged(lambda cursor: standing_of(judged, Rule(), "agreed", limit=1, cursor=cursor))
+    assert agreed == ["d1", "d2", "d3"]
+    for place, name in enumerate(("d5", "d2", "d6")):
+        later = now + timedelta(seconds=place // 2)
+        set_gold(judged, [(name, "astrophysical")], origin="expert", set_by="eve", now=later)
+    assert _paged(lambda cursor: gold_items(judged, limit=1, cursor=cursor)) == ["d6", "d2", "d5"]
+    counted = {row["detection_id"]: row["judged"] for row in gold_items(judged).rows}
+    assert (counted, gold_count(judged)) == ({"d2": 3, "d5": 2, "d6": 1}, 3)
+    with pytest.raises(StoreError, match="is not a cursor"):
+        standing_of(judged, Rule(), cursor="x")
+
+
+def _paged(ask: Callable[[str | None], Page]) -> list[str]:
+    found, page = [], ask(None)
+    while True:
+        found += [row["detection_id"] for row in page.rows]
+        if page.next is None:
+            return found
+        page = ask(page.next)
+
+
+def test_what_two_say_of_the_same_is_shown_side_by_side(judged: Store) -> None:
+    first, second = said_by_both(judged, ("d4", "d2"), "ann", "bob")
+    assert (first["detection_id"], first["a_said"], first["b_said"]) == ("d4", "accept", "reject")
+    assert (second["detection_id"], second["a_said"], second["b_said"]) == (
+        "d2", "accept", "reject",
+    )  # fmt: skip
+    assert said_by_both(judged, ("d6",), "ann", "bob") == []
+
+
 def test_nobody_agrees_with_nobody(store: Store) -> None:
     assert agreement_of(store) == {"pairs": [], "all": None}
 
@@ -101,7 +147,7 @@ def test_gold_measures_people_and_the_pipeline(judged: Store, now: datetime) -> 
     (night,) = pipeline_by_gold(judged)
     assert (night["source"], night["items"]) == ("sim", 3)
     assert (night["completeness"], night["purity"]) == (0.5, 0.5)
-    assert {row["origin"] for row in gold_items(judged)} == {"expert"}
+    assert {row["origin"] for row in gold_items(judged).rows} == {"expert"}
     remove_gold(judged, "d1")
     with pytest.raises(StoreError, match="'d1' is no gold item"):
         remove_gold(judged, "d1")

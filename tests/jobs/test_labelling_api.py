@@ -47,6 +47,12 @@ def test_a_kind_decides_the_label_and_two_people_disagree(server: Served) -> Non
     disputed = server.get("labels/consensus", state="disputed")
     assert [row["detection_id"] for row in disputed["rows"]] == [one]
     assert disputed["counts"]["disputed"] == 1
+    server.post("labels", detection_id=detections(server)[1], labeller="bob", kind="boring")
+    first = server.get("labels/consensus", limit=1)
+    assert [row["detection_id"] for row in first["rows"]] == [one]
+    rest = server.get("labels/consensus", limit=100, cursor=first["next"])
+    assert one not in [row["detection_id"] for row in rest["rows"]]
+    assert (len(rest["rows"]) >= 1, rest["next"]) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_the_truth_of_a_simulated_night_becomes_gold(tmp_path: Path) -> None:
         for added in (1, 0):
             result = gold_of_night(store, stubs.InlineWorkers(), "sim:gold", rows.T0)
             assert result == {"items": 1, "finds": 1, "added": added}
-        (row,) = gold_items(store)
+        (row,) = gold_items(store).rows
         assert (row["detection_id"], row["kind"]) == ("odd", "astrophysical")
         assert (row["origin"], row["note"]) == ("injection", "truth of sim:gold")
         with pytest.raises(UsageError, match="no detections yet"):
