@@ -9,17 +9,16 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.codec.context import Stage, cells_in
 from engine.codec.entropy import PayloadReader, PayloadWriter, Symbols
-from engine.codec.hyperprior import Features, levels_by_tile, scale_levels
+from engine.codec.hyperprior import Features
 from engine.codec.model import CodecModel, one_thread
 from engine.codec.network import STRIDE
 from engine.codec.rateguess import RateGuess
-from engine.codec.stagecoding import cells_of_class
+from engine.codec.stagecoding import Walked
 from engine.codec.steps import hyper_regime, log_q
 from engine.errors import BitstreamError
 
@@ -222,7 +221,7 @@ def _priors(tiles: Sequence[TileEncoder], step: int) -> list[tuple[RateGuess, Fe
     """What the hyper-latents of tiles of one shape say."""
     model, found = tiles[0].model, _features_of(tiles, step)
     return [
-        (RateGuess.of(one.log_scale.numpy(), model.curves), one)
+        (RateGuess.of(one.log_scales(), model.curves), one)
         for one in (found.tile(n) for n in range(len(tiles)))
     ]
 
@@ -255,33 +254,31 @@ def _code_alike(
     """Hyper-symbols, symbols and their tables' levels of tiles of one shape."""
     model, q, count = tiles[0].model, float(np.exp(log_q(step))), len(tiles)
     channels, rows, columns = tiles[0].latents.shape
-    latents = np.empty((count, rows * columns, channels), np.float32)
+    latents = np.empty((count, rows * columns, channels), np.float64)
     for tile, cells in zip(tiles, latents, strict=True):
         cells[:] = tile.latents.reshape(channels, -1).T
-    levels = np.empty(latents.shape, np.uint8)
 
-    def code(stage: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:
+    def code(stage: Stage, mean: Tensor, levels: Levels) -> Symbols:
         here, part = _cells(stage, rows, columns), slice(stage.first, stage.last)
-        chosen = levels_by_tile(log_scale, steps)
-        levels[:, here, part] = chosen
-        values = (latents[:, here, part] - mean.numpy()) / q
-        return torch.from_numpy(model.tables.quantise(values, chosen)).double()
+        values = latents[:, here, part] - mean.numpy()
+        values /= q
+        return model.tables.quantise(values, levels)
 
     steps = [step] * count
     with one_thread():
-        coded = model.hyperprior.walk(_features_of(tiles, step), steps, code)
-    coarse = _coarse(*coded, steps)
-    shaped = levels.reshape(count, rows, columns, channels).transpose(0, 3, 1, 2)
-    return [(tile.hyper_symbols(step), coarse[n], shaped[n]) for n, tile in enumerate(tiles)]
+        walked = model.hyperprior.walk(_features_of(tiles, step), steps, code)
+    found = _by_tile(walked, steps)
+    return [(tile.hyper_symbols(step), *one) for tile, one in zip(tiles, found, strict=True)]
 
 
-def _coarse(
-    symbols: Tensor, mean: Tensor, log_scale: Tensor, steps: Sequence[int]
-) -> list[CoarseSymbols]:
-    """What the tiles' symbols say. Dyadic numbers of this size are exact in single precision."""
-    found = symbols.to(torch.int32), mean.float(), log_scale.float()
-    whole, means, scales = (part.permute(0, 3, 1, 2).numpy() for part in found)
-    return [CoarseSymbols(whole[n], means[n], scales[n], step) for n, step in enumerate(steps)]
+def _by_tile(walked: Walked, steps: Sequence[int]) -> list[tuple[CoarseSymbols, Levels]]:
+    """What was found of each tile, the channels first; in memory they stay together."""
+    parts = walked.symbols, walked.mean, walked.log_scale, walked.levels
+    symbols, mean, log_scale, levels = (part.transpose(0, 3, 1, 2) for part in parts)
+    return [
+        (CoarseSymbols(symbols[n], mean[n], log_scale[n], step), levels[n])
+        for n, step in enumerate(steps)
+    ]
 
 
 def _by_cell(values: NDArray[Any]) -> NDArray[Any]:
@@ -292,7 +289,7 @@ def _by_cell(values: NDArray[Any]) -> NDArray[Any]:
 def _cells(stage: Stage, rows: int, columns: int) -> NDArray[np.int64] | slice:
     if stage.cells == "all":
         return slice(None)
-    return cells_of_class(stage.cells, rows, columns).numpy()
+    return np.flatnonzero(cells_in(stage.cells, rows, columns))
 
 
 @lru_cache(maxsize=16)
@@ -317,19 +314,6 @@ class TilePayload:
     payload: bytes = field(repr=False)
     step: int
     shape: tuple[int, int]
-
-
-def decode_tile(
-    model: CodecModel, payload: bytes, step: int, shape: tuple[int, int]
-) -> DecodedTile:
-    """Decode the payload of a tile whose latents have `shape` = (h, w).
-
-    Raises BitstreamError when the payload cannot be one.
-    """
-    decoded = decode_tiles(model, [TilePayload(payload, step, shape)])[0]
-    if isinstance(decoded, BitstreamError):
-        raise decoded
-    return decoded
 
 
 def decode_tiles(
@@ -359,17 +343,17 @@ def _decode_alike(
     steps = [one.step for one in payloads]
     hyper = np.stack([reader.hyper for reader in readers])
 
-    def code(_: Stage, mean: Tensor, log_scale: Tensor) -> Tensor:  # noqa: ARG001
-        levels = levels_by_tile(log_scale, steps).transpose(0, 2, 1)
-        symbols = [reader.read(one) for reader, one in zip(readers, levels, strict=True)]
-        return torch.from_numpy(np.stack(symbols)).double().permute(0, 2, 1)
+    def code(_: Stage, mean: Tensor, levels: Levels) -> Symbols:  # noqa: ARG001
+        by_channel = levels.transpose(0, 2, 1)
+        symbols = [reader.read(one) for reader, one in zip(readers, by_channel, strict=True)]
+        return np.stack(symbols).transpose(0, 2, 1)
 
     with one_thread():
         features = model.hyperprior.features(hyper, steps, shape)
-        coarse = _coarse(*model.hyperprior.walk(features, steps, code), steps)
+        found = _by_tile(model.hyperprior.walk(features, steps, code), steps)
     return [
-        reader.error or decoded_tile(model, one, scale_levels(one.log_scale, one.step))
-        for reader, one in zip(readers, coarse, strict=True)
+        reader.error or decoded_tile(model, coarse, levels)
+        for reader, (coarse, levels) in zip(readers, found, strict=True)
     ]
 
 

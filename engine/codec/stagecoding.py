@@ -1,170 +1,219 @@
 """StageCoder: the context model's walk as the coder runs it, cell by cell, exact and fast.
 
-The same numbers as `ContextModel.walk` with dyadic rounding gives, bit for bit: weights and
-activations are dyadic, so that every sum is exact in float64 in any order. Cells are rows of
-matrices here, only the cells of a stage's class are computed, and products are the processor's own
-matrix products, which take a fraction of the time of its float64 convolutions.
+The same numbers as `ContextModel.walk` with dyadic rounding gives, bit for bit, in counts of 2^-10.
+Only the cells of a stage's class are computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from functools import cache
 from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.codec.context import (
     DEVIATION_UNIT,
-    LARGEST_ACTIVATION,
     LARGEST_DEVIATION,
     LARGEST_SYMBOL,
     MEAN_GAIN,
+    MIDDLE_LOG_Q,
     ContextModel,
     Stage,
     StageNetwork,
-    cells_in,
 )
+from engine.codec.dyadic import (
+    ACTIVATION_BITS,
+    UNIT,
+    ExactLayer,
+    cells_of_class,
+    patches_of,
+    settled,
+)
+from engine.codec.network import LOG_SCALE_RANGE
+from engine.codec.steps import log_q
+from engine.codec.tables import FIRST_LOG_SCALE, LEVELS, LEVELS_PER_UNIT
 
-ACTIVATION_BITS = 10
-_UNIT = float(1 << ACTIVATION_BITS)
-_SIZES = torch.floor(torch.log1p(torch.arange(LARGEST_SYMBOL + 1.0).double()) * _UNIT + 0.5) / _UNIT
-"""ln(1 + |symbol|), rounded."""
+_LEAST, _MOST = (UNIT * bound for bound in LOG_SCALE_RANGE)
+_REACH = LARGEST_DEVIATION * UNIT
+_SIZES = np.floor(np.log1p(np.arange(LARGEST_SYMBOL + 1.0)) * UNIT + 0.5)
+"""ln(1 + |symbol|), in counts."""
 
-CodeRows = Callable[[Stage, Tensor, Tensor], Tensor]
-"""Symbols (B, n, c), float64, from mean and log scale of the n cells of a stage in B tiles."""
+Symbols = NDArray[np.int32]
+Levels = NDArray[np.uint8]
+CodeRows = Callable[[Stage, Tensor, Levels], Symbols]
+"""Symbols (B, n, c) from the mean and the table's level of the n cells of a stage in B tiles."""
 
 
 @dataclass(frozen=True)
-class _StageWeights:
-    """One stage's layers as matrices, (inputs, outputs)."""
+class TileSteps:
+    """The steps of B tiles as a walk needs them, each float64 (B, 1, 1).
 
-    squeeze: Tensor
-    squeeze_bias: Tensor
-    around: Tensor
-    guide: Tensor
-    hidden_bias: Tensor
-    out: Tensor
-    out_bias: Tensor
+    `fineness` is what the networks are told, in counts; `first` the level of a log scale of 0,
+    with the half of a rounding.
+    """
+
+    q: Tensor
+    fineness: Tensor
+    first: Tensor
 
     @classmethod
-    def of(cls, network: StageNetwork) -> _StageWeights:
-        def matrix(weight: Tensor) -> Tensor:
-            return weight.detach().permute(2, 3, 1, 0).reshape(-1, len(weight)).contiguous()
-
-        def bias(layer: torch.nn.Conv2d) -> Tensor:
-            return cast(Tensor, layer.bias).detach()
-
+    def of(cls, steps: Sequence[int]) -> TileSteps:
+        """Of step indices 0..255."""
         return cls(
-            matrix(network.squeeze.weight),
-            bias(network.squeeze),
-            matrix(network.around.weight),
-            matrix(network.guide.weight),
-            bias(network.around) + bias(network.guide),
-            matrix(network.out.weight),
-            bias(network.out),
+            _by_tile([dyadic_q(step) for step in steps]),
+            _by_tile([(log_q(step) - MIDDLE_LOG_Q) * UNIT for step in steps]),
+            _by_tile([0.5 - (log_q(step) + FIRST_LOG_SCALE) * LEVELS_PER_UNIT for step in steps]),
         )
+
+    def levels(self, log_scale: Tensor) -> Levels:
+        """Indices of the probability tables of log scales (B, n, c) in counts."""
+        position = torch.add(self.first, log_scale, alpha=LEVELS_PER_UNIT / UNIT)
+        levels: Levels = position.clamp_(0, LEVELS - 1).to(torch.uint8).numpy()
+        return levels
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What a walk found of B tiles, each (B, h, w, C); log scales are natural."""
+
+    symbols: Symbols
+    mean: NDArray[np.float32]
+    log_scale: NDArray[np.float32]
+    levels: Levels
+
+
+@dataclass(frozen=True)
+class _StageLayers:
+    """One stage's layers; `fineness` (1, hidden) weighs what the guide is told of the step."""
+
+    squeeze: ExactLayer
+    around: ExactLayer
+    guide: Tensor
+    fineness: Tensor
+    mean: ExactLayer
+    log_scale: ExactLayer
+
+    @classmethod
+    def of(cls, network: StageNetwork) -> _StageLayers:
+        biases = {
+            name: cast(Tensor, layer.bias)
+            for name, layer in network.named_children()
+            if isinstance(layer, torch.nn.Conv2d)
+        }
+        out, bias = network.out.weight.chunk(2), biases["out"].chunk(2)
+        guide = ExactLayer.of(network.guide.weight, biases["guide"]).weight
+        return cls(
+            ExactLayer.of(network.squeeze.weight, biases["squeeze"]),
+            ExactLayer.of(network.around.weight, biases["around"] + biases["guide"]),
+            guide[:-1],
+            guide[-1:],
+            ExactLayer.of(out[0], bias[0]),
+            ExactLayer.of(out[1], bias[1]),
+        )
+
+    def hidden(self, features: Tensor, guides: Tensor, here: Tensor, steps: TileSteps) -> Tensor:
+        """Activations (B n, hidden) of the cells `here`, whose `guides` are (B, n, guides).
+
+        `features` (B, h, w, 2 known) are those of all cells.
+        """
+        seen = self.squeeze.settled(features.flatten(0, 2)).view(*features.shape[:3], -1)
+        sums = torch.mm(patches_of(seen, here), self.around.weight)
+        sums.addmm_(guides.flatten(0, 1), self.guide)
+        by_tile = torch.addcmul(self.around.bias, steps.fineness, self.fineness)
+        sums.view(len(features), len(here), sums.shape[1]).add_(by_tile)
+        return settled(sums)
 
 
 class StageCoder:
-    """Walks the stages of a context model whose weights are dyadic, in float64."""
+    """Walks the stages of a context model whose weights are dyadic.
 
-    def __init__(self, context: ContextModel) -> None:
+    `prior_mean` (C,) is what means are counted from.
+    """
+
+    def __init__(self, context: ContextModel, prior_mean: Tensor) -> None:
         self.stages = context.stages
-        self._weights = [_StageWeights.of(cast(StageNetwork, one)) for one in context.networks]
+        self._layers = [_StageLayers.of(cast(StageNetwork, one)) for one in context.networks]
+        self._prior_mean = prior_mean
 
     def walk(
-        self,
-        mean: Tensor,
-        log_scale: Tensor,
-        guide: Tensor,
-        q: Tensor,
-        code: CodeRows,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Symbols, means and log scales, all float64 (B, h, w, C).
+        self, guides: Tensor, mean: Tensor, log_scale: Tensor, steps: TileSteps, code: CodeRows
+    ) -> Walked:
+        """Code all stages of B tiles.
 
-        `mean` and `log_scale` (B, h, w, C) are the hyperprior's, and are changed in place; `guide`
-        (B, h, w, guides + 1); `q` (B, 1, 1), each tile's step.
+        `guides` (B, h, w, guides) are the hyperprior's features, `mean` and `log_scale` (B, h, w,
+        C) its word, in counts; a count of the mean is worth `MEAN_GAIN`.
         """
-        tiles, rows, columns, channels = mean.shape
-        flat = (tiles, rows * columns)
-        means, scales = mean.view(*flat, channels), log_scale.view(*flat, channels)
-        guides = guide.reshape(*flat, -1)
-        symbols = torch.empty_like(means)
+        shape = mean.shape
+        guides, mean, log_scale = (part.flatten(1, 2) for part in (guides, mean, log_scale))
+        found = tuple(
+            torch.empty(mean.shape, dtype=kind)
+            for kind in (torch.int32, torch.float32, torch.float32, torch.uint8)
+        )
         known = max(stage.known for stage in self.stages)
-        features = means.new_zeros((*flat, 2 * known))
+        features = mean.new_zeros((*shape[:3], 2 * known))
         for stage in self.stages:
-            cells, part = cells_of_class(stage.cells, rows, columns), slice(stage.first, stage.last)
-            here = slice(None) if stage.cells == "all" else cells
-            before = means[:, here, part]
-            here_mean, here_scale = before, scales[:, here, part]
+            here, part = cells_of_class(stage.cells, *shape[1:3]), slice(stage.first, stage.last)
+            before, after, scale = (_rows(one[..., part], here) for one in (mean, mean, log_scale))
             if stage.number:
-                weights = self._weights[stage.number - 1]
-                added = _corrections(
-                    weights, features[..., : 2 * stage.known], guides, cells, (rows, columns)
-                )
-                width = stage.last - stage.first
-                here_mean = torch.add(before, added[..., :width], alpha=MEAN_GAIN)
-                here_scale = here_scale + added[..., width:]
-            coded = code(stage, here_mean, here_scale)
-            symbols[:, here, part] = coded
+                layers = self._layers[stage.number - 1]
+                seen = features[..., : 2 * stage.known]
+                hidden = layers.hidden(seen, _rows(guides, here), here, steps)
+                after = layers.mean.added(before.flatten(0, 1), hidden).view(before.shape)
+                scale = layers.log_scale.added(scale.flatten(0, 1), hidden).view(before.shape)
+            scale = scale.clamp(_LEAST, _MOST)
+            here_mean = torch.add(self._prior_mean[part], after, alpha=MEAN_GAIN / UNIT)
+            levels = steps.levels(scale)
+            symbols = code(stage, here_mean, levels)
+            told = torch.from_numpy(symbols), here_mean, scale, torch.from_numpy(levels)
+            for whole, one in zip(found, told, strict=True):
+                _put(whole[..., part], here, one)
             if stage.last <= known:
-                first, middle = 2 * stage.first, stage.first + stage.last
-                deviation = coded * q + (here_mean - before if stage.number else 0.0)
-                features[:, here, first:middle] = rounded(
-                    (deviation / DEVIATION_UNIT).clamp_(-LARGEST_DEVIATION, LARGEST_DEVIATION)
-                )
-                sizes = _SIZES[coded.abs().clamp_(max=LARGEST_SYMBOL).long()]
-                features[:, here, middle : 2 * stage.last] = sizes
-            if stage.number:
-                means[:, here, part], scales[:, here, part] = here_mean, here_scale
-        shape = (tiles, rows, columns, channels)
-        return symbols.view(shape), means.view(shape), scales.view(shape)
+                _tell(features.flatten(1, 2), stage, here, symbols, after - before, steps.q)
+        found[2].mul_(1.0 / UNIT)
+        return Walked(*(one.view(shape).numpy() for one in found))
 
 
-def _corrections(
-    weights: _StageWeights, features: Tensor, guides: Tensor, here: Tensor, shape: tuple[int, int]
-) -> Tensor:
-    """Corrections (B, n, 2 c) of the cells `here`."""
-    tiles, cells = features.shape[:2]
-    seen = settled(torch.matmul(features, weights.squeeze).add_(weights.squeeze_bias))
-    patches = patches_of(seen.view(tiles, *shape, -1), here)
-    rows = patches.flatten(0, 1)
-    hidden = torch.addmm(weights.hidden_bias, rows, weights.around)
-    near = guides if len(here) == cells else guides.index_select(1, here)
-    hidden = settled(hidden.addmm_(near.flatten(0, 1), weights.guide))
-    made = rounded(torch.addmm(weights.out_bias, hidden, weights.out))
-    return made.view(tiles, len(here), made.shape[1])
+def _tell(
+    features: Tensor, stage: Stage, here: Tensor, symbols: Symbols, corrected: Tensor, q: Tensor
+) -> None:
+    """Write what later stages see of the cells `here` to features (B, n, 2 known).
+
+    How far the coded latents lie from the hyperprior's mean, which was `corrected` (B, n, c), and
+    ln(1 + |symbol|).
+    """
+    first, middle, last = 2 * stage.first, stage.first + stage.last, 2 * stage.last
+    deviation = torch.from_numpy(symbols) * (q * (UNIT / DEVIATION_UNIT))
+    deviation.add_(corrected, alpha=MEAN_GAIN / DEVIATION_UNIT).add_(0.5)
+    _put(features[..., first:middle], here, deviation.floor_().clamp_(-_REACH, _REACH))
+    sizes = _SIZES.take(np.abs(symbols), mode="clip")
+    _put(features[..., middle:last], here, torch.from_numpy(sizes))
 
 
-def patches_of(seen: Tensor, here: Tensor) -> Tensor:
-    """The 3 x 3 cells around each of `here`, (B, n, 9 c), zeros beyond the tile."""
-    tiles, rows, columns, width = seen.shape
-    wide = seen.new_zeros((tiles, rows + 2, columns + 2, width))
-    wide[:, 1:-1, 1:-1] = seen
-    corner = here // columns * (columns + 2) + here % columns
-    places = corner[:, None] + _offsets(columns + 2)
-    flat = wide.view(tiles, -1, width)
-    return flat.index_select(1, places.view(-1)).view(tiles, len(here), 9 * width)
+def _rows(values: Tensor, here: Tensor) -> Tensor:
+    """The cells `here` of values (B, n, c)."""
+    return values if len(here) == values.shape[1] else values.index_select(1, here)
+
+
+def _put(whole: Tensor, here: Tensor, values: Tensor) -> None:
+    """Write values (B, n, c) to the cells `here` of `whole`."""
+    if len(here) == whole.shape[1]:
+        whole.copy_(values)
+    else:
+        whole.index_copy_(1, here, values.to(whole.dtype))
 
 
 @cache
-def _offsets(stride: int) -> Tensor:
-    return torch.tensor([y * stride + x for y in range(3) for x in range(3)])
+def dyadic_q(step: int) -> float:
+    """The quantisation step q as a multiple of 2^-10, the same on every machine."""
+    exact = Context(prec=28).exp(Decimal(log_q(step)))
+    return int(exact * (1 << ACTIVATION_BITS) + Decimal("0.5")) / (1 << ACTIVATION_BITS)
 
 
-@cache
-def cells_of_class(name: str, rows: int, columns: int) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(cells_in(name, rows, columns)))
-
-
-def settled(values: Tensor) -> Tensor:
-    return rounded(values).clamp_(0.0, LARGEST_ACTIVATION)
-
-
-def rounded(values: Tensor) -> Tensor:
-    """`values` to multiples of 2^-10, halves upwards; in place."""
-    return values.mul_(_UNIT).add_(0.5).floor_().div_(_UNIT)
+def _by_tile(values: Sequence[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)[:, None, None]

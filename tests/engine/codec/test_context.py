@@ -12,14 +12,27 @@ import torch
 
 from engine.codec.context import Stage, cells_in, stages_of
 from engine.codec.encoding import MOVED_STEPS, steps_for
-from engine.codec.hyperprior import dyadic_q
-from engine.codec.learned import TileEncoder, TilePayload, code_tiles, decode_tile, decode_tiles
+from engine.codec.hyperprior import scale_levels
+from engine.codec.learned import (
+    DecodedTile,
+    TileEncoder,
+    TilePayload,
+    code_tiles,
+    decode_tiles,
+)
 from engine.codec.model import CodecModel, freeze
 from engine.codec.network import DropoutAutoencoder
+from engine.codec.stagecoding import Levels, Symbols, dyadic_q
 from engine.codec.steps import STEPS, log_q
 from engine.errors import BitstreamError
 
 SHAPE = (6, 5)
+
+
+def decoded(model: CodecModel, payload: bytes, step: int) -> DecodedTile:
+    (found,) = decode_tiles(model, [TilePayload(payload, step, SHAPE)])
+    assert isinstance(found, DecodedTile)
+    return found
 
 
 def a_tile(model: CodecModel, seed: int = 0) -> TileEncoder:
@@ -64,23 +77,26 @@ def test_the_coder_walks_as_training_does_with_every_number_rounded(
     def slow(stage: Stage, mean: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         return torch.round((latents[:, stage.first : stage.last] - mean) / 8.0)
 
-    def fast(stage: Stage, mean: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    def fast(stage: Stage, mean: torch.Tensor, _: Levels) -> Symbols:
         here = cells_in(stage.cells, rows, columns).ravel()
         part = latents.flatten(2)[:, stage.first : stage.last, here]
-        return torch.round((part.transpose(1, 2) - mean) / 8.0)
+        return torch.round((part.transpose(1, 2) - mean) / 8.0).int().numpy()
 
     with torch.inference_mode():
         found = prior.features(hyper, [step, step], (rows, columns))
-        hidden, *predicted = (
-            part.permute(0, 3, 1, 2).clone() for part in (found.hidden, found.mean, found.log_scale)
+        hidden, mean, log_scale = (
+            part.permute(0, 3, 1, 2) / 1024 for part in (found.hidden, found.mean, found.log_scale)
         )
+        mean = 20 * mean + prior.prior_mean[:, None, None]
         fineness = torch.full((2, 1, rows, columns), log_q(step) - 2.5, dtype=torch.float64)
         q = torch.full((2, 1, 1, 1), dyadic_q(step), dtype=torch.float64)
         guide = torch.cat([hidden, fineness], 1)
-        expected = prior.context.walk((predicted[0], predicted[1]), guide, q, slow, rounded)
-        given = prior.walk(found, [step, step], fast)
+        expected = prior.context.walk((mean, log_scale), guide, q, slow, rounded)
+        walked = prior.walk(found, [step, step], fast)
+    given = walked.symbols, walked.mean, walked.log_scale
     for one, other in zip(given, (*expected[:2], expected[2].clamp(-6.0, 7.0)), strict=True):
-        np.testing.assert_array_equal(one.permute(0, 3, 1, 2), other)
+        np.testing.assert_array_equal(one.transpose(0, 3, 1, 2), other)
+    np.testing.assert_array_equal(walked.levels, scale_levels(walked.log_scale, step))
     assert expected[0].abs().max() > 3
 
 
@@ -96,18 +112,18 @@ def test_company_changes_no_byte_and_no_latent(tiny_model: CodecModel):
     together = decode_tiles(tiny_model, payloads)
     for found, one in zip(together, payloads, strict=True):
         assert not isinstance(found, BitstreamError)
-        again = decode_tile(tiny_model, one.payload, one.step, SHAPE)
+        again = decoded(tiny_model, one.payload, one.step)
         np.testing.assert_array_equal(found.latents, again.latents)
         assert np.abs(found.latents - again.coarse.mean).max() > 0
 
 
 def test_the_decoder_finds_the_encoders_symbols(tiny_model: CodecModel):
     tile = a_tile(tiny_model)
-    decoded = decode_tile(tiny_model, tile.payload(70), 70, SHAPE)
+    found = decoded(tiny_model, tile.payload(70), 70).coarse
     expected = tile.coarse(70)
-    np.testing.assert_array_equal(decoded.coarse.symbols, expected.symbols)
-    np.testing.assert_array_equal(decoded.coarse.mean, expected.mean)
-    np.testing.assert_array_equal(decoded.coarse.log_scale, expected.log_scale)
+    np.testing.assert_array_equal(found.symbols, expected.symbols)
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    np.testing.assert_array_equal(found.log_scale, expected.log_scale)
 
 
 def test_one_bad_payload_spoils_no_other(tiny_model: CodecModel):
@@ -156,5 +172,5 @@ def test_weights_without_context_still_load():
     model = CodecModel.from_bytes(freeze(network))
     assert len(model.network.context.stages) == 1
     tile = a_tile(model)
-    decoded = decode_tile(model, tile.payload(90), 90, SHAPE)
-    np.testing.assert_array_equal(decoded.coarse.symbols, tile.coarse(90).symbols)
+    found = decoded(model, tile.payload(90), 90)
+    np.testing.assert_array_equal(found.coarse.symbols, tile.coarse(90).symbols)

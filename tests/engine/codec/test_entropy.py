@@ -16,6 +16,7 @@ from engine.codec.entropy import EntropyModels, PayloadReader, PayloadWriter
 from engine.codec.hyperprior import FixedPointHyperprior, scale_levels
 from engine.codec.model import CodecModel
 from engine.codec.network import DropoutAutoencoder
+from engine.codec.stagecoding import Levels, Symbols
 from engine.codec.steps import STEPS, hyper_regime, log_q
 from engine.codec.tables import LEVELS, TOTAL, SymbolTables, gaussian_tables
 from engine.errors import BitstreamError
@@ -113,8 +114,9 @@ def test_the_hyper_decoder_agrees_with_plain_numpy_bit_for_bit(tiny_model: Codec
     torch.set_num_threads(before)
     reference = in_numpy(tiny_model.network, symbols, step)
     for found in answers:
-        np.testing.assert_array_equal(found.mean[0].permute(2, 0, 1), reference[0])
-        np.testing.assert_array_equal(found.log_scale[0].permute(2, 0, 1), reference[1])
+        mean = found.mean[0] * (20 / 1024) + tiny_model.hyperprior.prior_mean
+        np.testing.assert_array_equal(mean.permute(2, 0, 1), reference[0])
+        np.testing.assert_array_equal(found.log_scales()[0].transpose(2, 0, 1), reference[1])
 
 
 def in_numpy(
@@ -176,10 +178,10 @@ def test_a_hyperprior_of_wild_weights_stays_bounded():
     prior = FixedPointHyperprior(network)
     features = prior.features(np.full((1, 12, 2, 2), 4000), [0], (4, 4))
 
-    def code(_: Stage, mean: torch.Tensor, __: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(mean, 500_000.0)
+    def code(_: Stage, mean: torch.Tensor, __: Levels) -> Symbols:
+        return np.full(mean.shape, 500_000, np.int32)
 
     with torch.inference_mode():
-        _, mean, log_scale = prior.walk(features, [0], code)
-    assert torch.isfinite(mean).all()
-    assert -6 <= log_scale.min() <= log_scale.max() <= 7
+        walked = prior.walk(features, [0], code)
+    assert np.isfinite(walked.mean).all()
+    assert -6 <= walked.log_scale.min() <= walked.log_scale.max() <= 7
