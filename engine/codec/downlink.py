@@ -1,7 +1,8 @@
 """A pass: which packets of many frames go down first, and what has arrived after any byte.
 
 Packets go by (squared error taken away x science value) per byte, a refinement never before its
-base. Every packet travels in a record that a receiver finds again after damage:
+base; cutouts that look odd go before the other refinements, each whole. Every packet travels in a
+record that a receiver finds again after damage:
 
     RECORD := 0x5EC7:u16 frame:u16 length:u32 CRC-16 of these:u16 body
 
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.codec.container import read_header
+from engine.codec.ordering import by_density, density, wholes_first
 from engine.codec.progressive import Piece, ProgressiveFrame
 from engine.errors import BitstreamError
 
@@ -132,8 +134,9 @@ def plan(
 ) -> Pass:
     """Order the packets of `frames`.
 
-    All bases come first, each frame's head before its first one, then the refinements, both by
-    falling saved error per byte and a finer layer never before a coarser one of its place; side
+    All bases come first, each frame's head before its first one, by falling saved error per byte;
+    then, whole, the regions that frames want first, by value per byte; then the other refinements
+    by falling saved error per byte, a finer layer never before a coarser one of its place; side
     lists of hits come last. In "raster" order bases and refinements come frame by frame and row by
     row, all layers of a place together.
     Raises ValueError without frames or with more than 65535.
@@ -145,8 +148,8 @@ def plan(
     bases = [entry for entry in entries if entry[1].is_base]
     refinements = [entry for entry in entries if not entry[1].is_base]
     if order == "priority":
-        bases.sort(key=_density, reverse=True)
-        refinements = _by_density(refinements)
+        bases.sort(key=lambda entry: density(entry, _cost), reverse=True)
+        refinements = wholes_first(frames, by_density(refinements, _cost), _cost)
     chosen = _with_heads(frames, [*bases, *refinements])
     tails = ((number, frame.tail, None) for number, frame in enumerate(frames) if frame.tail)
     scheduled, position = [], 0
@@ -238,20 +241,8 @@ def _opened(body: bytes) -> tuple[str, bytes] | None:
     return name, head
 
 
-def _by_density(entries: Sequence[tuple[int, Piece]]) -> list[tuple[int, Piece]]:
-    """Falling density; a finer layer counts for no more than the coarser ones of its place."""
-    least: dict[tuple[int, int, int, int], float] = {}
-    keyed = []
-    for entry in sorted(entries, key=lambda entry: entry[1].layer):
-        place = (entry[0], *entry[1].place)
-        least[place] = min(_density(entry), least.get(place, float("inf")))
-        keyed.append((-least[place], entry[1].layer, entry))
-    keyed.sort(key=lambda item: item[:2])
-    return [entry for *_, entry in keyed]
-
-
-def _density(entry: tuple[int, Piece]) -> float:
-    return entry[1].saved / (RECORD_OVERHEAD + len(entry[1].content))
+def _cost(piece: Piece) -> int:
+    return RECORD_OVERHEAD + len(piece.content)
 
 
 def _with_heads(

@@ -8,7 +8,7 @@ has the original, so it knows the squared error that each packet takes away.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from engine.codec.policy import TILE
 from engine.codec.refinement import SIDES, RefinedPart, refined_payload, refined_tile
 from engine.codec.steps import STEPS
 from engine.codec.transform import cells_of
+from engine.codec.worth import Region
 from engine.errors import NotApplicable
 from engine.frame import Frame, Mask, Pixels
 
@@ -69,7 +70,8 @@ class Piece:
 class ProgressiveFrame:
     """A frame in pieces. `head` must arrive first; `tail` (a side list of hits) may come last.
 
-    `pixels` counts samples. `full_error` is the squared error left when all arrived.
+    `pixels` counts samples. `full_error` is the squared error left when all arrived. `first` are
+    the regions to bring whole before other refinements.
     """
 
     name: str
@@ -78,6 +80,7 @@ class ProgressiveFrame:
     tail: bytes = field(repr=False)
     pixels: int
     full_error: float
+    first: tuple[Region, ...] = ()
 
     @property
     def whole(self) -> bytes:
@@ -90,6 +93,7 @@ def in_pieces(
     model: CodecModel,
     *,
     value: Pixels | None = None,
+    first: Sequence[Region] = (),
     base_bpp: float = BASE_BPP,
     full_bpp: float = FULL_BPP,
     side: int = SIDE,
@@ -99,8 +103,10 @@ def in_pieces(
 ) -> ProgressiveFrame:
     """Cut a frame into base and one or two layers of refinements, about `full_bpp` in all.
 
-    `value` float32 (H, W), at least 0, weighs the error of each pixel (1 when None). Raises
-    NotApplicable when sides are below 16 pixels, ValueError on a `side` that no packet can have.
+    `value` float32 (H, W), at least 0, weighs the error of each pixel (1 when None). The parts that
+    a region of `first` touches always get two layers, so that little brings much of them early.
+    Raises NotApplicable when sides are below 16 pixels, ValueError on a `side` that no packet can
+    have.
     """
     if side not in SIDES or tile % side:
         raise ValueError(f"a refined part needs a side of {SIDES} that divides {tile}, got {side}")
@@ -115,9 +121,10 @@ def in_pieces(
             )
             for number, encoder in enumerate(prepared.tiles)
         ],
-        *_refinements(prepared, steps, side),
+        *_refinements(prepared, steps, side, first),
     ]
-    return _weighed(frame, prepared, (head, tail), layers, value, name)
+    made = _weighed(frame, prepared, (head, tail), layers, value, name)
+    return replace(made, first=tuple(first))
 
 
 @dataclass(frozen=True)
@@ -143,13 +150,21 @@ def _layer_steps(prepared: Prepared, budgets: Sequence[int], head: int) -> tuple
     apart = max(LEAST_RATIO, base - fine) // STEP_MULTIPLE * STEP_MULTIPLE
     if apart < 2 * LEAST_RATIO:
         return fine + apart, fine
-    return fine + apart, fine + apart // (2 * STEP_MULTIPLE) * STEP_MULTIPLE, fine
+    return _halved((fine + apart, fine))
 
 
-def _refinements(prepared: Prepared, steps: Sequence[int], side: int) -> list[list[_Part]]:
+def _halved(steps: tuple[int, ...]) -> tuple[int, ...]:
+    """Three steps: base, about the middle, finest."""
+    coarse, fine = steps[0], steps[-1]
+    return coarse, fine + (coarse - fine) // (2 * STEP_MULTIPLE) * STEP_MULTIPLE, fine
+
+
+def _refinements(
+    prepared: Prepared, steps: tuple[int, ...], side: int, first: Sequence[Region]
+) -> list[list[_Part]]:
     """The parts of every layer above the base."""
     header, model = prepared.header, prepared.model
-    layers: list[list[_Part]] = [[] for _ in steps[1:]]
+    layers: list[list[_Part]] = [[], []]
     for number, encoder in enumerate(prepared.tiles):
         plane, ys, xs = header.place(number)
         whole = encoder.coarse(steps[0])
@@ -160,13 +175,15 @@ def _refinements(prepared: Prepared, steps: Sequence[int], side: int) -> list[li
                 STRIDE,
             )
             coarse = whole.window(*inside)
-            for layer, step in zip(layers, steps[1:], strict=True):
+            wanted = any(region.touches(rows, columns) for region in first)
+            finer = _halved(steps)[1:] if wanted else steps[1:]
+            for layer, step in zip(layers, finer, strict=False):
                 payload = refined_payload(model, encoder.latents[:, *inside], coarse, step)
                 part = RefinedPart(side, coarse.step, index)
                 layer.append(_Part(Packet(part.number, step, payload), plane, rows, columns))
                 if step != steps[-1]:
                     coarse = refined_tile(model, payload, coarse, step).coarse
-    return layers
+    return [layer for layer in layers if layer]
 
 
 def _parts(

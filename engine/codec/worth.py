@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.frame import Pixels
-from engine.results import AnomalyResult
+from engine.results import AnomalyResult, Verdict
 
 LARGEST_VALUE = 1000.0
+ODD_P = 0.15
+"""Cutouts with a p-value up to this are worth sending whole."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class Region:
                 f"a region needs sides above 0 and a finite value of at least 0: {self}"
             )
 
+    def touches(self, rows: slice, columns: slice) -> bool:
+        """Whether some pixel of `rows` and `columns` lies in the region."""
+        across = self.y0 < rows.stop and rows.start < self.y0 + self.height
+        along = self.x0 < columns.stop and columns.start < self.x0 + self.width
+        return bool(across and along)
+
 
 def value_map(
     shape: tuple[int, int], regions: Sequence[Region] = (), background: float = 1.0
@@ -43,16 +51,16 @@ def value_map(
 
 
 def anomalous_regions(
-    result: AnomalyResult, least_p: float = 1.0 / LARGEST_VALUE
+    result: AnomalyResult, least_p: float = 1.0 / LARGEST_VALUE, most_p: float = 1.0
 ) -> tuple[Region, ...]:
     """The cutouts of a frame's detections, each worth 1 / p of its anomaly p-value.
 
-    The value is how many ordinary detections pass before one looks as odd. Detections without a
-    p-value, outside the domain of the reference, are left out.
+    The value is how many ordinary detections pass before one looks as odd. Left out are artefacts,
+    detections without a p-value (outside the domain of the reference) and those above `most_p`.
     """
     regions = []
     for found in result.detections:
-        if found.p_value is None:
+        if found.p_value is None or found.p_value > most_p or found.verdict is Verdict.ARTEFACT:
             continue
         y0, x0 = round(found.y) - found.size_px // 2, round(found.x) - found.size_px // 2
         value = 1.0 / max(found.p_value, least_p)

@@ -41,7 +41,7 @@ def downlink(
         list[str] | None, typer.Option(help="NAME:VALUE for a whole frame; repeatable.")
     ] = None,
     anomalies: Annotated[
-        bool, typer.Option("--anomalies", help="Value 1 / p where the anomaly pipeline finds p.")
+        bool, typer.Option("--anomalies", help="Odd cutouts go first and whole, by 1 / p.")
     ] = False,
     order: Annotated[
         Literal["priority", "raster"], typer.Option(help="Raster is there to compare with.")
@@ -142,13 +142,15 @@ def _in_pieces(
     for frame in frames:
         name = _name(frame)
         progress(f"coding {name}")
-        value = _value(frame, values[0].get(name, []), values[1].get(name), anomalies=anomalies)
+        odd, first = _odd(frame) if anomalies else ((), ())
+        value = _value(frame, [*values[0].get(name, []), *odd], values[1].get(name))
         try:
             pieces.append(
                 in_pieces(
                     frame,
                     model,
                     value=value,
+                    first=first,
                     base_bpp=base_bpp,
                     full_bpp=bpp,
                     side=side,
@@ -160,17 +162,20 @@ def _in_pieces(
     return pieces
 
 
-def _value(frame: Frame, regions: list[Region], whole: float | None, *, anomalies: bool) -> Pixels:
-    from engine.codec.worth import anomalous_regions, value_map
+def _odd(frame: Frame) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
+    """What the anomaly pipeline finds: every cutout with its value, and those to send first."""
+    from engine.anomalies.pipeline import AnomalyPipeline
+    from engine.codec.worth import ODD_P, anomalous_regions
+    from engine.policy import generator_for
 
-    found: tuple[Region, ...] = ()
-    if anomalies:
-        from engine.anomalies.pipeline import AnomalyPipeline
-        from engine.policy import generator_for
+    result = AnomalyPipeline().run(frame, generator_for(frame.digest, 0))
+    return anomalous_regions(result), anomalous_regions(result, most_p=ODD_P)
 
-        result = AnomalyPipeline().run(frame, generator_for(frame.digest, 0))
-        found = anomalous_regions(result)
-    return value_map(frame.mask.shape, [*regions, *found], 1.0 if whole is None else whole)
+
+def _value(frame: Frame, regions: Sequence[Region], whole: float | None) -> Pixels:
+    from engine.codec.worth import value_map
+
+    return value_map(frame.mask.shape, regions, 1.0 if whole is None else whole)
 
 
 def _name(frame: Frame) -> str:
