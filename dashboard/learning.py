@@ -13,11 +13,12 @@ import streamlit as st
 from dashboard import charts, who
 from dashboard.access import ask, owner
 from dashboard.figures import age, count, literal
-from dashboard.progress import follow
+from dashboard.progress import ACTIVE, follow
 from dashboard.states import failure
 from dashboard.tables import measured, moment, table
 from db import learning
 from db.errors import StoreError
+from db.requests import get_request
 from jobs.errors import JobError
 
 Row = dict[str, Any]
@@ -30,6 +31,7 @@ FIGURES = {
 NOTHING = "nothing learned: lists go by p-value"
 OLDER = "a model of an earlier store"
 DONE = "learning_done"
+LEARNING, CHOOSING = "learn_request", "choice_request"
 
 
 def show_learning() -> None:
@@ -39,8 +41,9 @@ def show_learning() -> None:
     current = ask(learning.current_model)
     names = {row["model_digest"]: f"the training of {age(row['started_at'])}" for row in history}
     _in_use(current, names)
-    if "learn_request" in st.session_state:
-        follow(st.session_state["learn_request"])
+    for name in (LEARNING, CHOOSING):
+        if name in st.session_state:
+            follow(st.session_state[name])
     if not history:
         st.caption(
             f"A training needs {count(owner().settings.learn_least_labels)} labelled detections. "
@@ -67,20 +70,22 @@ def _in_use(current: str | None, names: dict[str, str]) -> None:
     refit.button("Learn now", key="learn_now", on_click=_learn, width="stretch",
                  help="Refits the ranking on the labels; what is better on held-out labels is "
                  "promoted.")  # fmt: skip
-    asked = back.button("Roll back", key="ask_roll_back", disabled=not any_left, width="stretch")
-    if asked:
-        _confirm_roll_back(after)
+    asked = back.button(
+        "Roll back", key="ask_roll_back", disabled=not any_left or _is_choosing(), width="stretch"
+    )
+    if asked and current is not None:
+        _confirm_roll_back(current, after)
 
 
 @st.dialog("Roll back the ranking?")
-def _confirm_roll_back(after: str) -> None:
+def _confirm_roll_back(current: str, after: str) -> None:
     st.markdown(
         f"The ranking goes back to **{after}**. Its numbers were kept and hold again, as they "
         "were; no label is lost, and the model can be promoted again."
     )
     st.button(
         "Yes, roll back", key="roll_back", type="primary", on_click=_roll_back,
-        args=(uuid.uuid4().hex,),
+        args=(current, uuid.uuid4().hex),
     )  # fmt: skip
     _close_when_done()
 
@@ -118,7 +123,8 @@ def _challengers(history: list[Row], current: str | None, names: dict[str, str])
     made = {row["model_digest"]: row for row in history if row["model_digest"]}
     chosen = st.selectbox(
         "Training to compare and promote", list(made), 0, key="challenger",
-        format_func=lambda key: f"{names[key]} ({made[key]['status']})",
+        # Two of the same age must not read the same: the browser answers with what it reads.
+        format_func=lambda key: f"{names[key]} ({made[key]['status']}, {key[:10]})",
     )  # fmt: skip
     if chosen is None:
         return
@@ -126,7 +132,9 @@ def _challengers(history: list[Row], current: str | None, names: dict[str, str])
     before = row["champion_digest"] if chosen == current else current
     changes = ask(learning.list_changes, before, chosen, 50)
     word = "did" if chosen == current else "would"
-    if st.button("Promote this training", key="ask_promote", disabled=chosen == current):
+    if st.button(
+        "Promote this training", key="ask_promote", disabled=chosen == current or _is_choosing()
+    ):
         _confirm_promotion(row, changes)
     with st.expander(f"Who {word} enter and leave the first 50: {count(len(changes))} changes"):
         if not changes:
@@ -188,21 +196,30 @@ def _learn() -> None:
     request_id = uuid.uuid4().hex
     payload = {"role": learning.INTEREST}
     if _try(lambda: owner().enqueue("learn", payload, request_id=request_id, asked_by=_who())):
-        st.session_state["learn_request"] = request_id
+        st.session_state[LEARNING] = request_id
 
 
-def _roll_back(choice_id: str) -> None:
-    _try(lambda: owner().roll_back(learning.INTEREST, _who(), choice_id=choice_id))
+def _roll_back(current: str, request_id: str) -> None:
+    _ask_to_choose("roll_back", current, request_id)
+
+
+def _promote(digest: str, request_id: str) -> None:
+    _ask_to_choose("promote", digest, request_id)
+
+
+def _ask_to_choose(kind: str, digest: str, request_id: str) -> None:
+    """Ask the owner, which first gives the coming model numbers for what it has not seen."""
+    payload = {"role": learning.INTEREST, "model_digest": digest}
+    if _try(lambda: owner().enqueue(kind, payload, request_id=request_id, asked_by=_who())):
+        st.session_state[CHOOSING] = request_id
     st.session_state[DONE] = True
 
 
-def _promote(digest: str, choice_id: str) -> None:
-    _try(
-        lambda: owner().promote(
-            learning.INTEREST, digest, _who(), choice_id=choice_id, reason="chosen by hand"
-        )
-    )
-    st.session_state[DONE] = True
+def _is_choosing() -> bool:
+    """Whether a promotion or roll-back of this session waits or runs."""
+    if CHOOSING not in st.session_state:
+        return False
+    return get_request(owner().store, st.session_state[CHOOSING])["state"] in ACTIVE
 
 
 def _close_when_done() -> None:

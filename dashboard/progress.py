@@ -40,7 +40,7 @@ def show_request(request: dict[str, Any]) -> None:
             began = f", began {age(request['started_at'])}" if request["started_at"] else ""
             st.progress(share, text=f"{kind}: {done}{of_total} done{began}")
         case "done":
-            st.success(f"{kind}: done, {done} of {total or done}")
+            st.success(f"{kind}: done" + (f", {done} of {total or done}" if done or total else ""))
         case "cancelled":
             st.info(f"{kind}: cancelled after {done}")
         case _:
@@ -52,4 +52,5 @@ def _named(request: dict[str, Any]) -> str:
     payload = request["payload"] or {}
     told = json.loads(payload) if isinstance(payload, str) else payload
     about = told.get("source") or told.get("name")
-    return f"{request['kind']} of {about}" if about else str(request["kind"])
+    kind = str(request["kind"]).replace("_", " ")
+    return f"{kind} of {about}" if about else kind

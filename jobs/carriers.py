@@ -40,6 +40,7 @@ from jobs.recalibration import (
     note_if_own,
 )
 from jobs.retention import keep_within
+from jobs.schedule_checks import check_role
 from jobs.settings import Settings
 from jobs.sources import Network, Source, open_source
 from jobs.sources.stored import StoredSource
@@ -72,6 +73,8 @@ class Carriers:
             "backup": self.back_up,
             "calibrate": self.calibrate,
             "learn": self.learn,
+            "promote": self.promote,
+            "roll_back": self.roll_back,
             "describe": self.describe,
             "gold": self.make_gold,
             "cluster": self.cluster,
@@ -136,6 +139,26 @@ class Carriers:
             request_id, lambda done, total: queue.progress(self.store, request_id, done, total)
         )
 
+    def promote(self, request: Request) -> Mapping[str, Any]:
+        """Give the ranking to the model that a person chose, once it has numbers for everything."""
+        payload, digest = request["payload"], str(request["payload"].get("model_digest", ""))
+        role = check_role(payload.get("role"), "promoted")
+        self.learner.promote_by_hand(
+            request["request_id"], digest, request["asked_by"],
+            str(payload.get("reason") or "chosen by hand"), self._progress_of(request),
+        )  # fmt: skip
+        return {"role": role, "model_digest": digest}
+
+    def roll_back(self, request: Request) -> Mapping[str, Any]:
+        """Take the last promotion of a role back."""
+        payload = request["payload"]
+        role = check_role(payload.get("role"), "taken back")
+        before = self.learner.roll_back(
+            request["request_id"], request["asked_by"],
+            seen=payload.get("model_digest"), progress=self._progress_of(request),
+        )  # fmt: skip
+        return {"role": role, "model_digest": before}
+
     def describe(self, request: Request) -> Mapping[str, Any]:
         """Let a language model describe a detection, where one is switched on."""
         detection_id = request["payload"]["detection_id"]
@@ -181,7 +204,7 @@ class Carriers:
         """What learns the ranking of this store."""
         return Learner(
             self.store, self.workers, self.settings.home / "models", self.clock,
-            self.settings.learn_least_labels,
+            self.settings.learn_least_labels, self.settings.label_held_out,
         )  # fmt: skip
 
     def crossref(self, request: Request) -> Mapping[str, Any]:

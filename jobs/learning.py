@@ -25,17 +25,22 @@ from jobs.ranking import is_held_out
 if TYPE_CHECKING:
     from engine.anomalies.probing import ProbeModel
 
-HELD_OUT = 0.3
+OLD_SHARE = 0.3  # held out for every model whose card does not say how much
 NORMALS_PER_LABEL = 3
 HALF_TRUST, MOST_TRUST = 5, 0.95
 LIKED, ORDINARY = "interesting", "ordinary"
 ODD = ("candidate", "near_miss", "uncertain")
+SCORED_AT_ONCE = 2000
 Numbers = list[tuple[float, float]]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Detections with their vectors float32 (N, D), p-values (NaN unknown), verdicts and votes."""
+    """Detections with their vectors float32 (N, D), p-values (NaN unknown), verdicts and votes.
+
+    `held_out_share` of the frames, by the hash of their digest, are fitted on by no model.
+    """
 
     ids: tuple[str, ...]
     keys: tuple[str, ...]
@@ -44,6 +49,7 @@ class Pool:
     verdicts: tuple[str, ...]
     accepts: NDArray[np.int64]
     rejects: NDArray[np.int64]
+    held_out_share: float
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
@@ -57,11 +63,15 @@ class Pool:
 
     @property
     def is_held_out(self) -> NDArray[np.bool_]:
-        """Rows of frames that no model is fitted on, by the hash of the frame."""
-        return np.array([is_held_out(key, HELD_OUT) for key in self.keys])
+        """Rows of frames that no model is fitted on."""
+        return self.within(self.held_out_share)
+
+    def within(self, share: float) -> NDArray[np.bool_]:
+        """Rows of frames that are held out for a share; a smaller share's are among them."""
+        return np.array([is_held_out(key, share) for key in self.keys], dtype=np.bool_)
 
 
-def pool_of(store: Store, least_labels: int) -> Pool:
+def pool_of(store: Store, least_labels: int, held_out_share: float) -> Pool:
     """Gather what can be learned from. Raises UsageError where too little is labelled."""
     table = learning.judged_vectors(store)
     pool = Pool(
@@ -72,6 +82,7 @@ def pool_of(store: Store, least_labels: int) -> Pool:
         verdicts=tuple(table["verdict"].to_pylist()),
         accepts=np.array(table["accepts"].to_pylist(), dtype=np.int64),
         rejects=np.array(table["rejects"].to_pylist(), dtype=np.int64),
+        held_out_share=held_out_share,
     )
     labels = int(pool.labelled.sum())
     if labels < least_labels:
@@ -112,7 +123,8 @@ def fit_challenger(pool: Pool, folder: Path, name: str, now: datetime) -> ModelC
         command="skysieve (learning from labels)",
         device="CPU",
         trained_at=now.isoformat(timespec="seconds"),
-        calibration={"temperature": probe.temperature, "held_out_nll": probe.held_out_nll},
+        calibration={"temperature": probe.temperature, "held_out_nll": probe.held_out_nll,
+                     "held_out_share": pool.held_out_share},
         limits="Learned from this store's labels only.",
     )  # fmt: skip
     write_card(folder, card)
@@ -159,9 +171,15 @@ def numbers_of(
     ]
 
 
-def held_out_of(pool: Pool) -> tuple[HeldOut, NDArray[np.int64]]:
-    """What models are compared on, with its rows."""
-    rows = np.flatnonzero(pool.is_held_out)
+def held_out_of(pool: Pool, champion: ModelCard | None) -> tuple[HeldOut, NDArray[np.int64]]:
+    """What models are compared on, with its rows: frames that neither of them was fitted on.
+
+    Where the setting changed since the champion was fitted, those are the smaller share's.
+    """
+    share = pool.held_out_share
+    if champion is not None:
+        share = min(share, float(champion.calibration.get("held_out_share", OLD_SHARE)))
+    rows = np.flatnonzero(pool.within(share))
     verdicts = np.array(pool.verdicts)[rows] if len(rows) else np.array([], dtype=np.str_)
     return HeldOut(
         keys=np.array(pool.keys)[rows],
@@ -182,22 +200,22 @@ class Learner:
     folder: Path
     clock: Callable[[], datetime]
     least_labels: int
+    held_out_share: float
 
-    def learn(
-        self, training_id: str, progress: Callable[[int, int], None] = lambda _d, _t: None
-    ) -> dict[str, Any]:
+    def learn(self, training_id: str, progress: Progress = lambda _d, _t: None) -> dict[str, Any]:
         """One training: the challenger's numbers are kept in shadow whether it wins or not."""
         started_at = self.clock()
         progress(0, 4)
-        pool = pool_of(self.store, self.least_labels)
+        pool = pool_of(self.store, self.least_labels, self.held_out_share)
         name = f"interest-{training_id[:12]}"
         card = self.workers.run(fit_challenger, pool, self.folder, name, started_at)
         progress(1, 4)
         champion = learning.current_model(self.store)
         mine = self._numbers(card, pool)
-        theirs = self._numbers(self._card(champion), pool)
+        before = self._card(champion)
+        theirs = self._numbers(before, pool)
         progress(2, 4)
-        held_out, rows = held_out_of(pool)
+        held_out, rows = held_out_of(pool, before)
         verdict = self.workers.run(
             contest, held_out,
             np.array([theirs[row][0] for row in rows]), np.array([mine[row][0] for row in rows]),
@@ -221,16 +239,27 @@ class Learner:
             now=self.clock(),
         )  # fmt: skip
 
-    def promote_by_hand(self, choice_id: str, digest: str, chosen_by: str, reason: str) -> None:
+    def promote_by_hand(
+        self,
+        choice_id: str,
+        digest: str,
+        chosen_by: str,
+        reason: str,
+        progress: Progress = lambda _d, _t: None,
+    ) -> None:
         """Give the ranking to a model that a person chose; the same choice_id does it once.
 
+        What the model has no number for gets one first, so that no list is ever half ranked.
         Raises UsageError for what is no ranking learned here, and for the one that holds already.
         """
+        if self._is_done(choice_id):
+            return
         sql = "SELECT 1 FROM models WHERE model_digest = ? AND pipeline = 'interest'"
         if not self.store.rows(sql, [digest]):
             raise UsageError(f"no ranking {digest[:12]!r} was learned here: see the Models page")
         if learning.current_model(self.store) == digest:
             raise UsageError("this ranking is in use already: there is nothing to promote")
+        self.score(digest, progress)
         trained = "SELECT training_id FROM training_runs WHERE model_digest = ?"
         found = self.store.rows(trained, [digest])
         learning.choose_model(
@@ -240,14 +269,28 @@ class Learner:
         )  # fmt: skip
         add_event(self.store, None, "promotion", f"{chosen_by} promoted a model", self.clock())
 
-    def roll_back(self, choice_id: str, chosen_by: str) -> str | None:
+    def roll_back(
+        self,
+        choice_id: str,
+        chosen_by: str,
+        *,
+        seen: str | None = None,
+        progress: Progress = lambda _d, _t: None,
+    ) -> str | None:
         """Take the last promotion back; its numbers stay, those before it hold again as they were.
 
-        Raises UsageError where nothing was promoted.
+        `seen` is the model that the person saw in use. The same choice_id does it once. Raises
+        UsageError where nothing was promoted, or another model is in use than the one seen.
         """
+        if self._is_done(choice_id):
+            return learning.current_model(self.store)
         any_left, before = learning.model_before(self.store)
         if not any_left:
             raise UsageError("no promotion to take back: nothing learned is in use")
+        if seen is not None and learning.current_model(self.store) != seen:
+            raise UsageError("another ranking came into use meanwhile: look again, then roll back")
+        if before is not None:
+            self.score(before, progress)
         learning.choose_model(
             self.store, choice_id=choice_id, model_digest=before, action="roll_back",
             training_id=None, reason="taken back", chosen_by=chosen_by, now=self.clock(),
@@ -257,19 +300,31 @@ class Learner:
 
     def score_new(self) -> int:
         """Give the model in use a number for each detection that it has not seen."""
-        card = self._card(learning.current_model(self.store))
+        current = learning.current_model(self.store)
+        return 0 if current is None else self.score(current)
+
+    def score(self, digest: str, progress: Progress = lambda _d, _t: None) -> int:
+        """Give a model a number for each detection that it has not seen, part by part."""
+        card = self._card(digest)
         if card is None:
             return 0
         dimension = int(card.architecture["dimension"])
         table = learning.unscored_vectors(self.store, card.digest, dimension)
-        if not table.num_rows:
-            return 0
-        vectors = np.array(table["vector"].to_pylist(), dtype=np.float32)
-        p_values = np.array(table["p_value"].to_pylist(), dtype=np.float64)
-        numbers = self.workers.run(numbers_of, self.folder, card, vectors, p_values)
-        ids = table["detection_id"].to_pylist()
-        learning.keep_interest(self.store, card.digest, ids, numbers, self.clock())
-        return len(ids)
+        for start in range(0, table.num_rows, SCORED_AT_ONCE):
+            progress(start, table.num_rows)
+            part = table.slice(start, SCORED_AT_ONCE)
+            vectors = np.array(part["vector"].to_pylist(), dtype=np.float32)
+            p_values = np.array(part["p_value"].to_pylist(), dtype=np.float64)
+            numbers = self.workers.run(numbers_of, self.folder, card, vectors, p_values)
+            ids = part["detection_id"].to_pylist()
+            learning.keep_interest(self.store, card.digest, ids, numbers, self.clock())
+        progress(table.num_rows, table.num_rows)
+        return int(table.num_rows)
+
+    def _is_done(self, choice_id: str) -> bool:
+        """A request that was taken up again after its end finds its choice made."""
+        sql = "SELECT 1 FROM model_choices WHERE choice_id = ?"
+        return bool(self.store.rows(sql, [choice_id]))
 
     def _numbers(self, card: ModelCard | None, pool: Pool) -> Numbers:
         return self.workers.run(numbers_of, self.folder, card, pool.vectors, pool.p_values)

@@ -27,7 +27,7 @@ from jobs.labelling import Labelling
 from jobs.pool import Workers, open_workers
 from jobs.pulse import Pulse
 from jobs.rounds import Rounds, ask_what_is_due, services_of
-from jobs.schedule_checks import ROLES, check_schedule
+from jobs.schedule_checks import check_schedule
 from jobs.scheduler import Clock, Schedules, system_clock
 from jobs.seeding import schedules_from
 from jobs.settings import Settings
@@ -96,7 +96,6 @@ class Owner:
             self.store, self._workers, self._catalogues, settings, clock, self._network,
             ask=self._enqueue_scheduled, tell=self._teller.go,
         )  # fmt: skip
-        self._learner = carriers.learner
         by_kind = carriers.by_kind()
         self._kinds = frozenset(by_kind)
         self._dispatcher = Dispatcher(
@@ -285,17 +284,6 @@ class Owner:
         self._schedule(schedule_id)
         self._schedules.run_now(schedule_id, request_id)
 
-    def roll_back(self, role: str, chosen_by: str, *, choice_id: str) -> dict[str, Any]:
-        """Take the last promotion of a role back; the same choice_id does it once."""
-        if role not in ROLES:
-            raise UsageError(f"what can be taken back: {', '.join(ROLES)}; got {role!r}")
-        known = "SELECT model_digest FROM model_choices WHERE choice_id = ?"
-        if done := self.store.rows(known, [choice_id]):
-            return {"role": role, "model_digest": done[0]["model_digest"]}
-        before = self._learner.roll_back(choice_id, chosen_by)
-        self._learner.score_new()
-        return {"role": role, "model_digest": before}
-
     def name_cluster(
         self, cluster_key: str, name: str, named_by: str, *, naming_id: str
     ) -> dict[str, Any]:
@@ -322,17 +310,6 @@ class Owner:
             self.store, saving_id=saving_id, page=page, name=name, removed_by=removed_by,
             now=self.clock(),
         )  # fmt: skip
-
-    def promote(
-        self, role: str, model_digest: str, chosen_by: str, *, choice_id: str, reason: str = ""
-    ) -> dict[str, Any]:
-        """Give a role to a model that a person chose; the same choice_id does it once."""
-        if role not in ROLES:
-            raise UsageError(f"what can be promoted: {', '.join(ROLES)}; got {role!r}")
-        if not self.store.rows("SELECT 1 FROM model_choices WHERE choice_id = ?", [choice_id]):
-            self._learner.promote_by_hand(choice_id, model_digest, chosen_by, reason)
-            self._learner.score_new()
-        return {"role": role, "model_digest": model_digest}
 
     def store_upload(self, name: str, content: bytes) -> dict[str, Any]:
         """Keep an uploaded file; returns the payload of its "upload" request."""

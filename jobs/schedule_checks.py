@@ -21,9 +21,15 @@ def check_schedule(row: Mapping[str, Any], check_source: Callable[[str], object]
         if row[name] not in known:
             raise UsageError(f"{name} must be one of {', '.join(known)}, got {row[name]!r}")
     if row["kind"] == "learn":
-        if row["source"] not in ROLES:
-            raise UsageError(f"what can be learned: {', '.join(ROLES)}; got {row['source']!r}")
+        check_role(row["source"], "learned")
         return
     sources = sources_among(row["source"]) if row["choice"] == THOMPSON else (row["source"],)
     for source in sources:
         check_source(source)
+
+
+def check_role(role: object, done: str) -> str:
+    """The role of a model that can be `done` ("learned", "promoted"); UsageError for any other."""
+    if role not in ROLES:
+        raise UsageError(f"what can be {done}: {', '.join(ROLES)}; got {role!r}")
+    return str(role)

@@ -355,11 +355,18 @@ def learn(owner: Owner, call: Call) -> Answer:
 
 
 def roll_back(owner: Owner, call: Call) -> Answer:
-    """Take the last promotion back: the numbers before it hold again."""
-    document = call.json()
-    choice_id = str(document.get("choice_id") or uuid.uuid4())
-    by = str(document.get("labeller") or "API")
-    return owner.roll_back("interest", by, choice_id=choice_id)
+    """Ask to take the last promotion back: the numbers before it hold again."""
+    named = call.text("model_digest")
+    return _ask(
+        owner, call, "roll_back",
+        {"role": "interest"} | ({"model_digest": named} if named else {}),
+    )  # fmt: skip
+
+
+def promote(owner: Owner, call: Call) -> Answer:
+    """Ask to give the ranking to a model that was learned here."""
+    (digest,) = call.required("model_digest")
+    return _ask(owner, call, "promote", {"role": "interest", "model_digest": digest})
 
 
 def calibrate(owner: Owner, call: Call) -> Answer:

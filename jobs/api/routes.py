@@ -80,6 +80,7 @@ TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/api/descriptions/{id}", endpoints.descriptions_of),
     ("POST", "/api/descriptions/{id}", endpoints.describe),
     ("POST", "/api/learn", endpoints.learn),
+    ("POST", "/api/learn/promote", endpoints.promote),
     ("POST", "/api/learn/rollback", endpoints.roll_back),
     ("POST", "/api/calibrations", endpoints.calibrate),
     ("GET", "/api/runs", endpoints.runs),

@@ -87,10 +87,12 @@ def test_a_promotion_is_confirmed_and_taken_back(page: Page, trained: Served) ->
     expect(page.get_by_text("This training was refused: because of 2.")).to_be_visible()
     assert in_use(trained) == "ranking-1"
     page.get_by_role("button", name="Yes, promote it").click()
+    expect(page.get_by_text("promote: done")).to_be_visible()
     expect(page.get_by_role("button", name="Promote this training")).to_be_disabled()
     assert in_use(trained) == "ranking-2"
     page.get_by_role("button", name="Roll back", exact=True).click()
     page.get_by_role("button", name="Yes, roll back").click()
+    expect(page.get_by_text("roll back: done")).to_be_visible()
     expect(page.get_by_role("button", name="Promote this training")).to_be_enabled()
     assert in_use(trained) == "ranking-1"
     said = trained.query("SELECT action, chosen_by FROM model_choices ORDER BY number DESC LIMIT 2")

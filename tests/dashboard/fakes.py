@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from db import clusters, labels, learning, mask_edits, saved_views, schedules
+from db import clusters, labels, mask_edits, saved_views, schedules
 from db import requests as queue
 from db.store import Store
 from jobs.errors import UsageError
@@ -136,23 +136,6 @@ class FakeOwner:
             row |= {"every_s": every_s, "cron": cron}
         given = {"paused": paused, "frame_limit": limit, "policy": policy}
         self._put(schedule_id, row | {k: v for k, v in given.items() if v is not None})
-
-    def roll_back(self, role: str, chosen_by: str, *, choice_id: str) -> dict[str, Any]:
-        _, before = learning.model_before(self.store, role)
-        learning.choose_model(
-            self.store, choice_id=choice_id, model_digest=before, action="roll_back",
-            training_id=None, reason="", chosen_by=chosen_by, now=now(),
-        )  # fmt: skip
-        return {"role": role, "model_digest": before}
-
-    def promote(
-        self, role: str, model_digest: str, chosen_by: str, *, choice_id: str, reason: str = ""
-    ) -> dict[str, Any]:
-        learning.choose_model(
-            self.store, choice_id=choice_id, model_digest=model_digest, action="promote",
-            training_id=None, reason=reason, chosen_by=chosen_by, now=now(),
-        )  # fmt: skip
-        return {"role": role, "model_digest": model_digest}
 
     def remove_schedule(self, schedule_id: str) -> None:
         schedules.remove_schedule(self.store, schedule_id)

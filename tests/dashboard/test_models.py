@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
 from dashboard.model_card import flat
 from db import learning
+from db import requests as queue
 from db.queries import models
+from jobs.carriers import Carriers
+from jobs.errors import JobError
 from tests.dashboard.conftest import Open
-from tests.dashboard.fakes import FakeOwner
+from tests.dashboard.fakes import FakeOwner, now
 from tests.dashboard.test_jobs import scans
+from tests.jobs.stubs import InlineWorkers
 
 
 def said(app: AppTest) -> str:
@@ -47,10 +52,13 @@ def trained(owner: FakeOwner, number: int, status: str) -> str:
     """A training with its model, promoted or refused."""
     digest, at = f"interest-{number}", datetime(2026, 11, 20, number, tzinfo=UTC)
     figure = {"champion": 0.7, "challenger": 0.8, "low": 0.6, "high": 0.8}
+    card = {"name": digest, "pipeline": "interest", "digest": digest, "seed": 0,
+            "description": "a ranking", "architecture": {"dimension": 4096}, "data": "labels",
+            "command": "learn", "device": "CPU", "trained_at": at.isoformat()}  # fmt: skip
     owner.store.write(
         {
             "models": [{"model_digest": digest, "name": digest, "pipeline": "interest",
-                        "card": {}, "registered_at": at}],
+                        "card": card, "registered_at": at}],
             "training_runs": [
                 {"training_id": digest, "pipeline": "interest", "model_digest": digest,
                  "command": "", "status": status, "metrics": {"accuracy": figure},
@@ -88,7 +96,48 @@ def test_learning_is_asked_for_and_taken_back_by_a_click(
     assert learning.current_model(filled_owner.store) == last
     app.button(key="roll_back").click().run()
     assert not app.exception
+    # The page asked and goes on; the owner does it in its own time, and its progress is shown.
+    assert learning.current_model(filled_owner.store) == last
+    assert any("roll back: waits for its turn" in text for text in progress(app))
+    assert app.button(key="ask_roll_back").disabled
+    assert app.button(key="ask_promote").disabled
+    assert work_off(filled_owner, "roll_back")["state"] == "done"
+    app.run()
     assert learning.current_model(filled_owner.store) == "interest-1"
+    assert any("roll back: done" in each.value for each in app.success)
+    assert not app.button(key="ask_promote").disabled
+
+
+def progress(app: AppTest) -> list[str]:
+    return [each.proto.text for each in app.get("progress")]
+
+
+def work_off(owner: FakeOwner, kind: str) -> dict[str, Any]:
+    """Carry the next request of a kind out as the owner does."""
+    request = queue.claim_next(owner.store, now(), [kind])
+    assert request is not None
+    carriers = Carriers(owner.store, InlineWorkers(), (), owner.settings, now)
+    try:
+        state, result, error = "done", dict(carriers.by_kind()[kind](request)), ""
+    except JobError as trouble:
+        state, result, error = "failed", {}, str(trouble)
+    return queue.finish(
+        owner.store, request["request_id"], state=state, result=result, error=error, now=now()
+    )
+
+
+def test_a_roll_back_of_another_ranking_than_the_one_seen_is_refused(
+    filled_owner: FakeOwner, open_page: Open
+) -> None:
+    trained(filled_owner, 1, "promoted")
+    app = open_page("models")
+    app.button(key="ask_roll_back").click().run()
+    app.button(key="roll_back").click().run()
+    newer = trained(filled_owner, 2, "promoted")
+    assert work_off(filled_owner, "roll_back")["state"] == "failed"
+    assert learning.current_model(filled_owner.store) == newer
+    app.run()
+    assert any("another ranking came into use meanwhile" in each.value for each in app.error)
 
 
 def test_a_refused_training_is_promoted_by_hand(filled_owner: FakeOwner, open_page: Open) -> None:
@@ -100,7 +149,13 @@ def test_a_refused_training_is_promoted_by_hand(filled_owner: FakeOwner, open_pa
     assert learning.current_model(filled_owner.store) == "interest-1"
     app.button(key="promote").click().run()
     assert not app.exception
+    assert any("promote: waits for its turn" in text for text in progress(app))
+    assert work_off(filled_owner, "promote")["result"] == {
+        "role": "interest", "model_digest": refused,
+    }  # fmt: skip
+    app.run()
     assert learning.current_model(filled_owner.store) == refused
     app.button(key="ask_roll_back").click().run()
     app.button(key="roll_back").click().run()
+    work_off(filled_owner, "roll_back")
     assert learning.current_model(filled_owner.store) == "interest-1"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ import pytest
 from db import learning
 from db.check import consistency
 from db.store import Store
+from jobs import learning as learning_jobs
+from jobs.carriers import Carriers
 from jobs.challenge import HeldOut, auroc, calibration_error, contest, kappa
+from jobs.dispatcher import RequestCancelled
 from jobs.errors import UsageError
 from jobs.ids import stable_id
-from jobs.learning import Learner, fitting_rows, numbers_of, pool_of
+from jobs.learning import Learner, fitting_rows, held_out_of, numbers_of, pool_of
+from jobs.ranking import Ranker
+from jobs.settings import Settings
 from tests.jobs import stubs
 from tests.jobs.stubs import NOW, InlineWorkers, ticking
 
@@ -30,8 +37,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def learner(store: Store, least: int = 20) -> Learner:
-    return Learner(store, InlineWorkers(), store.home / "models", ticking(), least)
+def learner(store: Store, least: int = 20, held_out: float = 0.3) -> Learner:
+    return Learner(store, InlineWorkers(), store.home / "models", ticking(), least, held_out)
 
 
 def add(store: Store, n: int, *, first: int = 0, seed: int = 0) -> None:
@@ -120,7 +127,7 @@ def test_a_worsening_challenger_is_refused_and_stays_in_the_shadow(store: Store)
     assert ours.learn("good")["promoted"]
     before = ranking(store)
     champion = learning.current_model(store)
-    pool = pool_of(store, 20)
+    pool = pool_of(store, 20, 0.3)
     # Somebody answers the contrary on all that is fitted on, and the truth on what is held out.
     spoiled = [n for n in range(120) if not pool.is_held_out[pool.ids.index(f"d{n:04d}")]]
     for who in ("x", "y", "z"):
@@ -152,7 +159,7 @@ def test_new_detections_get_the_same_number_as_in_the_pool(store: Store) -> None
     add(store, 5, first=80, seed=9)
     assert ours.score_new() == 5
     card = ours._card(learning.current_model(store))
-    pool = pool_of(store, 20)
+    pool = pool_of(store, 20, 0.3)
     whole = numbers_of(ours.folder, card, pool.vectors, pool.p_values)
     by_id = dict(zip(pool.ids, whole, strict=True))
     assert {d: (p, i) for d, p, i in ranking(store)} == by_id
@@ -161,11 +168,102 @@ def test_new_detections_get_the_same_number_as_in_the_pool(store: Store) -> None
 def test_held_out_frames_take_no_part_in_the_fit(store: Store) -> None:
     add(store, 60)
     label(store, range(40))
-    pool = pool_of(store, 20)
+    pool = pool_of(store, 20, 0.3)
     rows, classes = fitting_rows(pool)
     assert not pool.is_held_out[rows].any()
     labelled = int((pool.labelled & ~pool.is_held_out).sum())
     assert classes[labelled:] == ["ordinary"] * (len(rows) - labelled)
+
+
+def test_the_setting_draws_the_line_of_trainings_and_of_the_ranking(
+    store: Store, tmp_path: Path
+) -> None:
+    add(store, 120)
+    label(store, range(100))
+    settings = Settings(home=tmp_path / "home", label_held_out=0.5)
+    ours = Carriers(store, InlineWorkers(), (), settings, ticking()).learner
+    assert ours.held_out_share == 0.5
+    pool = pool_of(store, 20, ours.held_out_share)
+    ranker = Ranker(store, settings, ticking())
+    found = ranker._pool()
+    ranker.close()
+    assert found is not None
+    held = dict(zip(found.ids, found.held_out.tolist(), strict=True))
+    assert {
+        one: bool(is_out) for one, is_out in zip(pool.ids, pool.is_held_out, strict=True)
+    } == held
+    assert 0.35 < pool.is_held_out.mean() < 0.65
+    ours.learn("one")
+    (row,) = store.rows("SELECT card FROM models")
+    assert json.loads(row["card"])["calibration"]["held_out_share"] == 0.5
+
+
+def test_models_meet_only_on_frames_that_neither_was_fitted_on(store: Store) -> None:
+    """A line moved by the setting would otherwise judge a model on what it has learned."""
+    add(store, 160)
+    label(store, range(160))
+    assert learner(store, held_out=0.3).learn("narrow")["promoted"]
+    pool = pool_of(store, 20, 0.5)
+    narrow = learner(store)._card(learning.current_model(store))
+    held_out, rows = held_out_of(pool, narrow)
+    assert (
+        set(rows) == set(np.flatnonzero(pool.within(0.3))) < set(np.flatnonzero(pool.is_held_out))
+    )
+    assert len(held_out.keys) == len(rows)
+    # Fitted before cards said how much was held out: 0.3 of the frames.
+    assert narrow is not None
+    old = replace(narrow, calibration={})
+    assert list(held_out_of(pool, old)[1]) == list(rows)
+    assert list(held_out_of(pool_of(store, 20, 0.2), narrow)[1]) == list(
+        np.flatnonzero(pool.within(0.2))
+    )
+    figures = learner(store, held_out=0.5).learn("wide")["figures"]
+    assert figures["held_out"]["labels"] == len(rows)
+
+
+def test_a_model_chosen_by_hand_has_numbers_for_everything_first(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning_jobs, "SCORED_AT_ONCE", 2)
+    add(store, 80)
+    label(store, range(80))
+    ours = learner(store)
+    ours.learn("one")
+    (first,) = [row["model_digest"] for row in learning.training_history(store)]
+    assert ours.roll_back("back", "ann", seen=first) is None
+    add(store, 5, first=80, seed=9)
+    seen: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        assert learning.current_model(store) is None
+        seen.append((done, total))
+
+    for _ in range(2):
+        ours.promote_by_hand("by hand", first, "ann", "", progress)
+    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+    assert learning.current_model(store) == first
+    assert len(ranking(store)) == 85
+    with pytest.raises(UsageError, match="another ranking came into use"):
+        ours.roll_back("no", "ann", seen="another")
+    for _ in range(2):
+        assert ours.roll_back("again", "ann") is None
+    assert [row["action"] for row in learning.choices(store)][:2] == ["roll_back", "promote"]
+
+
+def test_a_cancelled_promotion_changes_nothing(store: Store) -> None:
+    add(store, 60)
+    label(store, range(60))
+    ours = learner(store)
+    ours.learn("one")
+    (first,) = [row["model_digest"] for row in learning.training_history(store)]
+    ours.roll_back("back", "ann")
+
+    def progress(done: int, total: int) -> None:
+        raise RequestCancelled("taken back")
+
+    with pytest.raises(RequestCancelled, match="taken back"):
+        ours.promote_by_hand("by hand", first, "ann", "", progress)
+    assert learning.current_model(store) is None
 
 
 def test_too_few_labels_are_said_so(store: Store) -> None:
