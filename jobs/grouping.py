@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from db import clusters as kept
-from db.clusters import Grouped
+from db.clusters import Grouped, Kind
 from db.store import Store
 from jobs.errors import UsageError
 from jobs.ids import stable_id
@@ -78,8 +78,9 @@ class Grouper:
     ) -> dict[str, Any]:
         """Cluster the current anomalies of each kind of vector.
 
-        Payload: `verdicts` (candidate, near_miss, uncertain), `close` (cosine, 0.5), `fewest` (3).
-        Raises UsageError where there is nothing to cluster, or a number that cannot be.
+        Payload: `verdicts` (candidate, near_miss, uncertain), `close` (cosine, 0.5), `fewest` (3),
+        `kind` (an embedder: only its vectors). Raises UsageError where there is nothing to cluster,
+        or a number that cannot be.
         """
         payload = request["payload"]
         verdicts = tuple(payload.get("verdicts") or ODD)
@@ -89,7 +90,7 @@ class Grouper:
                 f"close must be a cosine between -1 and 1 and fewest at least 2, got {close:g} "
                 f"and {fewest}"
             )
-        found = kept.kinds(self.store)
+        found = self._kinds(payload.get("kind"))
         counts: dict[str, Any] = {"detections": 0, "grouped": 0, "clusters": 0}
         for done, kind in enumerate(found):
             progress(done, len(found))
@@ -153,6 +154,17 @@ class Grouper:
             kept.place(self.store, clustering_id, ids, groups, cosines, self.clock())
             placed += len(ids)
         return placed
+
+    def _kinds(self, embedder: str | None) -> list[Kind]:
+        """The kinds of vectors, or those of one embedder alone."""
+        found = list(kept.kinds(self.store))
+        if embedder is None:
+            return found
+        chosen = [kind for kind in found if kind.embedder == embedder]
+        if not chosen:
+            known = ", ".join(sorted({kind.embedder for kind in found})) or "none yet"
+            raise UsageError(f"no search vectors of {embedder!r}: there are {known}")
+        return chosen
 
     def _close(self, clustering_id: str) -> float:
         sql = "SELECT close FROM clusterings WHERE clustering_id = ?"

@@ -62,13 +62,15 @@ def clusters(owner: Owner, call: Call) -> Answer:  # noqa: ARG001
 
 
 def ask_for_clusters(owner: Owner, call: Call) -> Answer:
-    """Cluster the current anomalies anew: `verdicts`, `close` (cosine), `fewest`."""
+    """Cluster the current anomalies anew: `verdicts`, `close` (cosine), `fewest`, `kind`."""
     document = call.json()
     payload: dict[str, Any] = {}
     if (verdicts := document.get("verdicts")) is not None:
         if not isinstance(verdicts, list):
             raise UsageError(f"verdicts must be a list, got {verdicts!r}")
         payload["verdicts"] = list(verdicts_named([str(each) for each in verdicts]))
+    if kind := call.text("kind"):
+        payload["kind"] = kind
     for name, low in (("close", -1.0), ("fewest", 2.0)):
         if (number := call.number(name, low=low)) is not None:
             payload[name] = number

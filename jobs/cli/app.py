@@ -13,6 +13,7 @@ from jobs.cli import (
     anomaly,
     bench,
     cleaning,
+    cluster,
     codec,
     cosmicrays,
     crossmatch,
@@ -47,6 +48,7 @@ for command in (
     downlink.receive,
     cleaning.clean,
     anomaly.score,
+    cluster.cluster,
     crossmatch.crossmatch,
     doctor.doctor,
 ):

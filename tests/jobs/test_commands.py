@@ -32,10 +32,10 @@ from tests.loopback import free_port
 pytestmark = pytest.mark.slow
 
 COMMANDS = (
-    "demo", "configure", "serve", "run", "scan", "compress", "decompress", "clean", "score",
-    "crossmatch", "doctor", "train codec", "train cosmicrays", "train anomaly", "bench codec",
-    "bench cosmicrays", "bench anomaly", "bench scan", "bench store", "bench dashboard",
-    "bench cosmicrays-speed", "bench artefacts", "bench search", "downlink", "receive",
+    "demo", "configure", "serve", "run", "scan", "compress", "decompress", "clean", "cluster",
+    "score", "crossmatch", "doctor", "train codec", "train cosmicrays", "train anomaly",
+    "bench codec", "bench cosmicrays", "bench anomaly", "bench scan", "bench store",
+    "bench dashboard", "bench cosmicrays-speed", "bench artefacts", "bench search", "downlink", "receive",
     "labels import", "labels export", "labels export-masks", "models fetch", "models list",
     "db migrate", "db sql", "db export", "db backup", "db restore",
 )  # fmt: skip

@@ -66,6 +66,24 @@ def test_anomalies_are_grouped_and_later_ones_join(store: Store) -> None:
     assert again == {"detections": 4, "grouped": 4, "clusters": 1}
 
 
+def test_one_kind_of_vectors_can_be_grouped_alone(store: Store) -> None:
+    add(store, "abcd", 0)
+    store.write(
+        {
+            "detections": [rows.detection(name, verdict="candidate") for name in "uvw"],
+            "embeddings": [
+                {"detection_id": name, "embedder": "other", "vector": [1.0, 0.01 * place]}
+                for place, name in enumerate("uvw")
+            ],
+        }
+    )
+    assert grouper(store).cluster(request("1", kind="other"))["detections"] == 3
+    assert {row["embedder"] for row in listed.clusters(store)} == {"other"}
+    assert grouper(store).cluster(request("2"))["detections"] == 7
+    with pytest.raises(UsageError, match="no search vectors of 'x': there are e, other"):
+        grouper(store).cluster(request("3", kind="x"))
+
+
 def test_a_request_taken_up_again_stores_nothing_twice(store: Store) -> None:
     add(store, "abcd", 0)
     grouper(store).cluster(request("1"))
