@@ -35,9 +35,9 @@ COMMANDS = (
     "demo", "configure", "serve", "run", "scan", "compress", "decompress", "clean", "cluster",
     "score", "crossmatch", "doctor", "train codec", "train cosmicrays", "train anomaly",
     "bench codec", "bench cosmicrays", "bench anomaly", "bench scan", "bench store",
-    "bench dashboard", "bench cosmicrays-speed", "bench artefacts", "bench search", "downlink", "receive",
-    "labels import", "labels export", "labels export-masks", "models fetch", "models list",
-    "db migrate", "db sql", "db export", "db backup", "db restore",
+    "bench dashboard", "bench cosmicrays-speed", "bench artefacts", "bench search", "downlink",
+    "receive", "labels import", "labels export", "labels export-masks", "models fetch",
+    "models list", "db migrate", "db sql", "db export", "db backup", "db restore",
 )  # fmt: skip
 
 
