@@ -30,7 +30,9 @@ def facets() -> None:
         verdicts=_pills("Machine's verdict", "verdicts", words.VERDICTS, counts, words.verdict),
         labels=_pills("People's label", "labels", words.LABELS, {}, str),
         kinds=_pills("People call it", "kinds", tuple(words.KINDS), counts, words.kind),
-        grades=_pills("People's interest", "grades", words.GRADES, counts, str),
+        grades=_pills(
+            "People's interest", "grades", words.GRADES, counts, str, form="{} ({})"
+        ),
         states=_pills("Catalogues", "states", tuple(words.STATES), counts, words.state),
         sources=_several("Source", "sources", counts["sources"], str),
         classes=_several("Class", "classes", counts["classes"], str),
@@ -78,11 +80,12 @@ def _pills(
     options: Sequence[str],
     counts: dict[str, dict[str, int]],
     named: Named,
+    form: str = "{} {}",
 ) -> tuple[str, ...]:
     numbers = counts.get(facet, {})
 
     def worded(value: str) -> str:
-        return f"{named(value)} {count(numbers.get(value, 0))}" if numbers else named(value)
+        return form.format(named(value), count(numbers.get(value, 0))) if numbers else named(value)
 
     before = getattr(state.shown().wanted, facet)
     chosen = st.pills(

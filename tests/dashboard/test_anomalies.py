@@ -180,7 +180,7 @@ def test_the_bar_and_the_facets_offer_every_kind_and_grade(
         "Astrophysical 0", "Cosmic ray 1", "Codec artefact 0", "Instrument 1", "Known object 0",
         "Boring 0", "Unsure 0",
     ]  # fmt: skip
-    assert pills["People's interest"][2] == "2 1"
+    assert pills["People's interest"][2] == "2 (1)"
     assert listed(open_page("anomalies", view="table", grade="2")) == [first]
     assert listed(open_page("anomalies", view="table", sort="graded"))[0] == first
 
