@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from jobs.cli.oddities import Oddities
 from jobs.cli.output import AsJson, progress, report
 from jobs.errors import UsageError
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 STREAM, PLAN = "pass.stream", "plan.json"
 MOST_REQUESTS = 50
+
+Source = Annotated[
+    str, typer.Option(help="Where the images come from: picks the reference of --anomalies.")
+]
 
 
 def downlink(
@@ -43,6 +48,7 @@ def downlink(
     anomalies: Annotated[
         bool, typer.Option("--anomalies", help="Odd cutouts go first and whole, by 1 / p.")
     ] = False,
+    source: Source = "file",
     order: Annotated[
         Literal["priority", "raster"], typer.Option(help="Raster is there to compare with.")
     ] = "priority",
@@ -55,7 +61,8 @@ def downlink(
     link = _link(rate_mbps, light_time_s)
     limit = _budget(budget, link, pass_s)
     regions, whole = _regions(roi or []), _worths(worth or [])
-    frames = _in_pieces(files, (bpp, base_bpp, side), (regions, whole), anomalies=anomalies)
+    oddities = Oddities(source) if anomalies else None
+    frames = _in_pieces(files, source, (bpp, base_bpp, side), (regions, whole), oddities)
     planned = plan(frames, budget=limit, order=order)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / STREAM, planned.stream())
@@ -82,6 +89,10 @@ def receive(
     roi: Annotated[
         list[str] | None, typer.Option(help="NAME:Y0:X0:HEIGHT:WIDTH:VALUE, as when sending.")
     ] = None,
+    anomalies: Annotated[
+        bool, typer.Option("--anomalies", help="Look for anomalies in what arrived refined.")
+    ] = False,
+    source: Source = "file",
     as_json: AsJson = False,
 ) -> None:
     """Sort what arrived into .cosmic files, and list what to ask for again."""
@@ -97,6 +108,7 @@ def receive(
     if not files:
         raise UsageError(f"no frame begins in {stream}: it is no pass, or its heads are lost")
     regions = _regions(roi or [])
+    oddities = Oddities(source) if anomalies else None
     out.mkdir(parents=True, exist_ok=True)
     rows, wanted = [], []
     for number, (name, content) in sorted(files.items()):
@@ -111,9 +123,8 @@ def receive(
         value = value_map(decoded.valid.shape, regions.get(name, []))
         wanted += [{"frame": name, **asdict(r)} for r in requests_of(decoded, value, side=side)]
         finer = float(decoded.refined.mean()) if decoded.refined is not None else 0.0
-        rows.append(
-            {**row, "decodes": True, "lost_tiles": list(decoded.lost_tiles), "refined_share": finer}
-        )
+        row |= {"decodes": True, "lost_tiles": list(decoded.lost_tiles), "refined_share": finer}
+        rows.append(row | (oddities.found(decoded, name) if oddities else {}))
     wanted.sort(key=lambda request: -request["worth"])
     for request in wanted:  # JSON knows no infinity; a lost part comes first anyway
         request["worth"] = request["worth"] if request["reason"] != "lost" else None
@@ -123,10 +134,10 @@ def receive(
 
 def _in_pieces(
     files: Sequence[Path],
+    source: str,
     rates: tuple[float, float, int],
     values: tuple[dict[str, list[Region]], dict[str, float]],
-    *,
-    anomalies: bool,
+    oddities: Oddities | None,
 ) -> list[ProgressiveFrame]:
     from engine.codec.model import CodecModel
     from engine.codec.progressive import in_pieces
@@ -134,7 +145,7 @@ def _in_pieces(
 
     model = CodecModel.load()
     bpp, base_bpp, side = rates
-    frames = [frame for file in files for frame in read_frames(file, source="file").frames]
+    frames = [frame for file in files for frame in read_frames(file, source=source).frames]
     names = {_name(frame) for frame in frames}
     if unknown := (set(values[0]) | set(values[1])) - names:
         raise UsageError(f"no frame is called {sorted(unknown)}: there are {sorted(names)}")
@@ -142,7 +153,7 @@ def _in_pieces(
     for frame in frames:
         name = _name(frame)
         progress(f"coding {name}")
-        odd, first = _odd(frame) if anomalies else ((), ())
+        odd, first = oddities.worth_sending(frame) if oddities else ((), ())
         value = _value(frame, [*values[0].get(name, []), *odd], values[1].get(name))
         try:
             pieces.append(
@@ -160,16 +171,6 @@ def _in_pieces(
         except ValueError as error:
             raise UsageError(str(error)) from error
     return pieces
-
-
-def _odd(frame: Frame) -> tuple[tuple[Region, ...], tuple[Region, ...]]:
-    """What the anomaly pipeline finds: every cutout with its value, and those to send first."""
-    from engine.anomalies.pipeline import AnomalyPipeline
-    from engine.codec.worth import ODD_P, anomalous_regions
-    from engine.policy import generator_for
-
-    result = AnomalyPipeline().run(frame, generator_for(frame.digest, 0))
-    return anomalous_regions(result), anomalous_regions(result, most_p=ODD_P)
 
 
 def _value(frame: Frame, regions: Sequence[Region], whole: float | None) -> Pixels:
@@ -281,6 +282,7 @@ def _received_lines(facts: dict[str, Any]) -> dict[str, Any]:
     lines = {
         row["frame"]: f"{row['bytes']} bytes"
         + (f", {100 * row['refined_share']:.0f} % refined" if row["decodes"] else ", not yet")
+        + (f", {len(row['anomalies'])} anomalies" if "anomalies" in row else "")
         for row in facts["frames"]
     }
     for number, row in enumerate(facts["requests"], start=1):

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from engine.anomalies.simulated import held_out_frames
 from engine.sky import simulated_rover_frame
-from engine.writing import write_png
+from engine.writing import write_fits, write_png
 from jobs.cli.app import app
 from jobs.errors import UsageError
 
@@ -70,6 +71,22 @@ def test_a_region_of_interest_goes_first(pictures: list[Path], tmp_path: Path):
     assert not [
         row for row in aimed["left_behind"] if (row["y0"], row["x0"], row["layer"]) == (64, 64, 1)
     ]
+
+
+@pytest.mark.slow
+def test_odd_cutouts_go_first_and_are_judged_where_they_arrived(tmp_path: Path):
+    sky = next(held_out_frames(1)).frame
+    write_fits(tmp_path / "sky.fits", {"SCI": sky.pixels})
+    sent = ["downlink", tmp_path / "sky.fits", "--out", tmp_path, "--side", 32]
+    run(*sent, "--budget", 900, "--anomalies", "--source", "sim:link")
+    seen = ["receive", tmp_path / "pass.stream", "--out", tmp_path / "files", "--anomalies"]
+    (frame,) = run(*seen, "--source", "sim:link")["frames"]
+    assert 0 < frame["refined_share"] < 0.5
+    assert min(frame["judged"], frame["not_judged"]) > 0
+    assert len(frame["anomalies"]) <= frame["judged"]
+    assert all(0 < found["p_value"] <= 0.05 for found in frame["anomalies"])
+    (stranger,) = run(*seen)["frames"]
+    assert (stranger["judged"], stranger["anomalies"]) == (0, [])
 
 
 def test_wrong_usage_is_named(pictures: list[Path], tmp_path: Path):
