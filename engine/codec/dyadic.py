@@ -20,6 +20,7 @@ ACTIVATION_BITS, WEIGHT_BITS = 10, 14
 UNIT = float(1 << ACTIVATION_BITS)
 """Counts in one."""
 LARGEST_WEIGHT = 16.0
+_ROWS_TOGETHER = 512
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,13 @@ class ExactLayer:
         by_output = weight.permute(0, 2, 3, 1).reshape(len(weight), -1).contiguous()
         return cls(by_output.T, bias * UNIT + 0.5)
 
-    def settled(self, rows: Tensor) -> Tensor:
-        """Activations (N, outputs) of `rows` (N, inputs)."""
-        return settled(torch.addmm(self.bias, rows, self.weight))
+    def sums(self, rows: Tensor) -> Tensor:
+        """Sums (N, outputs) over `rows` (N, inputs), not rounded yet."""
+        return torch.addmm(self.bias, rows, self.weight)
 
     def rounded(self, rows: Tensor) -> Tensor:
         """Counts (N, outputs) of `rows` (N, inputs)."""
-        return torch.addmm(self.bias, rows, self.weight).floor_()
-
-    def added(self, before: Tensor, rows: Tensor) -> Tensor:
-        """`before` (N, outputs) and what the layer says of `rows`, rounded."""
-        return torch.addmm(before, rows, self.weight).add_(self.bias).floor_()
+        return self.sums(rows).floor_()
 
 
 def settled(sums: Tensor) -> Tensor:
@@ -65,18 +62,23 @@ def dyadic(values: Tensor, bits: int, limit: float = LARGEST_WEIGHT) -> Tensor:
     return torch.floor(near * 2.0**bits + 0.5) * 2.0**-bits
 
 
-def patches_of(seen: Tensor, here: Tensor) -> Tensor:
-    """The 3 x 3 cells around each of `here`, (B n, 9 c), of `seen` (B, h, w, c).
+def sums_around(seen: Tensor, here: Tensor, weight: Tensor) -> Tensor:
+    """Sums (B n, outputs) over the 3 x 3 cells around each of `here`, weighed by (9 c, outputs).
 
-    Beyond the tile lie zeros.
+    `seen` is (B, h, w, c); beyond the tile lie zeros. Few tiles at once: their patches stay in the
+    cache.
     """
     tiles, rows, columns, width = seen.shape
     wide = seen.new_zeros((tiles, rows + 2, columns + 2, width))
     wide[:, 1:-1, 1:-1] = seen
     corner = here // columns * (columns + 2) + here % columns
-    places = corner[:, None] + _offsets(columns + 2)
-    flat = wide.view(tiles, -1, width)
-    return flat.index_select(1, places.view(-1)).view(tiles * len(here), 9 * width)
+    places = (corner[:, None] + _offsets(columns + 2)).view(-1)
+    sums = seen.new_empty((tiles, len(here), weight.shape[1]))
+    together = max(1, _ROWS_TOGETHER // max(1, len(here)))
+    for some, found in zip(wide.flatten(1, 2).split(together), sums.split(together), strict=True):
+        patches = some.index_select(1, places).view(-1, 9 * width)
+        torch.mm(patches, weight, out=found.flatten(0, 1))
+    return sums.flatten(0, 1)
 
 
 @cache

@@ -25,9 +25,10 @@ from engine.codec.dyadic import (
     ExactLayer,
     cells_of_class,
     dyadic,
-    patches_of,
+    settled,
+    sums_around,
 )
-from engine.codec.network import HYPER_GAIN, DropoutAutoencoder
+from engine.codec.network import HYPER_GAIN, LATENT_GAIN, DropoutAutoencoder
 from engine.codec.stagecoding import CodeRows, StageCoder, TileSteps, Walked
 from engine.codec.steps import hyper_regime, log_q
 from engine.codec.tables import FIRST_LOG_SCALE, LEVELS, LEVELS_PER_UNIT
@@ -35,10 +36,10 @@ from engine.codec.tables import FIRST_LOG_SCALE, LEVELS, LEVELS_PER_UNIT
 
 @dataclass(frozen=True)
 class Features:
-    """What hyper-latents say of B tiles of (h, w) cells, in whole counts of 2^-10, float64.
+    """What hyper-latents say of B tiles of (h, w) cells, float64 and exact.
 
-    `hidden` (B, h, w, guides); `log_scale` (B, h, w, C); `mean` (B, h, w, C) counts
-    `context.MEAN_GAIN` from the prior's mean.
+    `hidden` (B, h, w, guides) and `log_scale` (B, h, w, C) are whole counts of 2^-10; `mean`
+    (B, h, w, C) is not.
     """
 
     hidden: Tensor
@@ -83,11 +84,11 @@ class FixedPointHyperprior:
         (mean, log_scale), (mean_bias, scale_bias) = out.chunk(2), out_bias.chunk(2)
         self._mean = ExactLayer.of(mean, mean_bias)
         self._log_scale = ExactLayer.of(log_scale, scale_bias + prior_log_scale)
-        self.prior_mean = dyadic(network.prior_mean, ACTIVATION_BITS, LARGEST_ACTIVATION).flatten()
+        self._prior_mean = dyadic(network.prior_mean, ACTIVATION_BITS, LARGEST_ACTIVATION).flatten()
         self.context = deepcopy(network.context).double().requires_grad_(requires_grad=False)
         for weight in self.context.parameters():
             weight.copy_(dyadic(weight, WEIGHT_BITS))
-        self._stages = StageCoder(self.context, self.prior_mean)
+        self._stages = StageCoder(self.context)
 
     def features(
         self, symbols: NDArray[np.integer], steps: Sequence[int], shape: tuple[int, int]
@@ -97,12 +98,15 @@ class FixedPointHyperprior:
         counts = symbols.transpose(0, 2, 3, 1) * np.array(worth)[:, None, None, None]
         tiles, rows, columns, _ = counts.shape
         every = cells_of_class("all", rows, columns)
-        phases = self._up.settled(patches_of(torch.from_numpy(counts), every))
+        phases = sums_around(torch.from_numpy(counts), every, self._up.weight)
+        phases = settled(phases.add_(self._up.bias))
         seen = phases.view(tiles, rows, columns, 2, 2, -1).transpose(2, 3)
         seen = seen.reshape(tiles, 2 * rows, 2 * columns, -1)
         inside = torch.arange(shape[0])[:, None] * (2 * columns) + torch.arange(shape[1])
-        hidden = self._mix.settled(patches_of(seen, inside.flatten()))
-        said = hidden, self._mean.rounded(hidden), self._log_scale.rounded(hidden)
+        hidden = sums_around(seen, inside.flatten(), self._mix.weight)
+        hidden = settled(hidden.add_(self._mix.bias))
+        mean = torch.add(self._prior_mean, self._mean.rounded(hidden), alpha=LATENT_GAIN / UNIT)
+        said = hidden, mean, self._log_scale.rounded(hidden)
         return Features(*(part.view(tiles, *shape, -1) for part in said))
 
     def walk(self, features: Features, steps: Sequence[int], code: CodeRows) -> Walked:

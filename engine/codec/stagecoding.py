@@ -32,8 +32,8 @@ from engine.codec.dyadic import (
     UNIT,
     ExactLayer,
     cells_of_class,
-    patches_of,
     settled,
+    sums_around,
 )
 from engine.codec.network import LOG_SCALE_RANGE
 from engine.codec.steps import log_q
@@ -122,8 +122,8 @@ class _StageLayers:
 
         `features` (B, h, w, 2 known) are those of all cells.
         """
-        seen = self.squeeze.settled(features.flatten(0, 2)).view(*features.shape[:3], -1)
-        sums = torch.mm(patches_of(seen, here), self.around.weight)
+        seen = settled(self.squeeze.sums(features.flatten(0, 2))).view(*features.shape[:3], -1)
+        sums = sums_around(seen, here, self.around.weight)
         sums.addmm_(guides.flatten(0, 1), self.guide)
         by_tile = torch.addcmul(self.around.bias, steps.fineness, self.fineness)
         sums.view(len(features), len(here), sums.shape[1]).add_(by_tile)
@@ -131,15 +131,11 @@ class _StageLayers:
 
 
 class StageCoder:
-    """Walks the stages of a context model whose weights are dyadic.
+    """Walks the stages of a context model whose weights are dyadic."""
 
-    `prior_mean` (C,) is what means are counted from.
-    """
-
-    def __init__(self, context: ContextModel, prior_mean: Tensor) -> None:
+    def __init__(self, context: ContextModel) -> None:
         self.stages = context.stages
         self._layers = [_StageLayers.of(cast(StageNetwork, one)) for one in context.networks]
-        self._prior_mean = prior_mean
 
     def walk(
         self, guides: Tensor, mean: Tensor, log_scale: Tensor, steps: TileSteps, code: CodeRows
@@ -147,7 +143,7 @@ class StageCoder:
         """Code all stages of B tiles.
 
         `guides` (B, h, w, guides) are the hyperprior's features, `mean` and `log_scale` (B, h, w,
-        C) its word, in counts; a count of the mean is worth `MEAN_GAIN`.
+        C) its word; all but the mean are in counts.
         """
         shape = mean.shape
         guides, mean, log_scale = (part.flatten(1, 2) for part in (guides, mean, log_scale))
@@ -159,38 +155,45 @@ class StageCoder:
         features = mean.new_zeros((*shape[:3], 2 * known))
         for stage in self.stages:
             here, part = cells_of_class(stage.cells, *shape[1:3]), slice(stage.first, stage.last)
-            before, after, scale = (_rows(one[..., part], here) for one in (mean, mean, log_scale))
+            here_mean, scale = (_rows(one[..., part], here) for one in (mean, log_scale))
+            corrected = None
             if stage.number:
                 layers = self._layers[stage.number - 1]
                 seen = features[..., : 2 * stage.known]
                 hidden = layers.hidden(seen, _rows(guides, here), here, steps)
-                after = layers.mean.added(before.flatten(0, 1), hidden).view(before.shape)
-                scale = layers.log_scale.added(scale.flatten(0, 1), hidden).view(before.shape)
+                corrected = layers.mean.rounded(hidden).view(here_mean.shape)
+                here_mean = torch.add(here_mean, corrected, alpha=MEAN_GAIN / UNIT)
+                scale = scale + layers.log_scale.rounded(hidden).view(scale.shape)
             scale = scale.clamp(_LEAST, _MOST)
-            here_mean = torch.add(self._prior_mean[part], after, alpha=MEAN_GAIN / UNIT)
             levels = steps.levels(scale)
             symbols = code(stage, here_mean, levels)
             told = torch.from_numpy(symbols), here_mean, scale, torch.from_numpy(levels)
             for whole, one in zip(found, told, strict=True):
                 _put(whole[..., part], here, one)
             if stage.last <= known:
-                _tell(features.flatten(1, 2), stage, here, symbols, after - before, steps.q)
+                _tell(features.flatten(1, 2), stage, here, symbols, corrected, steps.q)
         found[2].mul_(1.0 / UNIT)
         return Walked(*(one.view(shape).numpy() for one in found))
 
 
 def _tell(
-    features: Tensor, stage: Stage, here: Tensor, symbols: Symbols, corrected: Tensor, q: Tensor
+    features: Tensor,
+    stage: Stage,
+    here: Tensor,
+    symbols: Symbols,
+    corrected: Tensor | None,
+    q: Tensor,
 ) -> None:
     """Write what later stages see of the cells `here` to features (B, n, 2 known).
 
-    How far the coded latents lie from the hyperprior's mean, which was `corrected` (B, n, c), and
-    ln(1 + |symbol|).
+    How far the coded latents lie from the hyperprior's mean, which was `corrected` by so many
+    gains (B, n, c), and ln(1 + |symbol|).
     """
     first, middle, last = 2 * stage.first, stage.first + stage.last, 2 * stage.last
     deviation = torch.from_numpy(symbols) * (q * (UNIT / DEVIATION_UNIT))
-    deviation.add_(corrected, alpha=MEAN_GAIN / DEVIATION_UNIT).add_(0.5)
-    _put(features[..., first:middle], here, deviation.floor_().clamp_(-_REACH, _REACH))
+    if corrected is not None:
+        deviation.add_(corrected, alpha=MEAN_GAIN / DEVIATION_UNIT)
+    _put(features[..., first:middle], here, deviation.add_(0.5).floor_().clamp_(-_REACH, _REACH))
     sizes = _SIZES.take(np.abs(symbols), mode="clip")
     _put(features[..., middle:last], here, torch.from_numpy(sizes))
 

@@ -85,13 +85,12 @@ def test_the_coder_walks_as_training_does_with_every_number_rounded(
     with torch.inference_mode():
         found = prior.features(hyper, [step, step], (rows, columns))
         hidden, mean, log_scale = (
-            part.permute(0, 3, 1, 2) / 1024 for part in (found.hidden, found.mean, found.log_scale)
+            part.permute(0, 3, 1, 2) for part in (found.hidden, found.mean, found.log_scale)
         )
-        mean = 20 * mean + prior.prior_mean[:, None, None]
         fineness = torch.full((2, 1, rows, columns), log_q(step) - 2.5, dtype=torch.float64)
         q = torch.full((2, 1, 1, 1), dyadic_q(step), dtype=torch.float64)
-        guide = torch.cat([hidden, fineness], 1)
-        expected = prior.context.walk((mean, log_scale), guide, q, slow, rounded)
+        guide = torch.cat([hidden / 1024, fineness], 1)
+        expected = prior.context.walk((mean, log_scale / 1024), guide, q, slow, rounded)
         walked = prior.walk(found, [step, step], fast)
     given = walked.symbols, walked.mean, walked.log_scale
     for one, other in zip(given, (*expected[:2], expected[2].clamp(-6.0, 7.0)), strict=True):
