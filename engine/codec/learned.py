@@ -182,8 +182,8 @@ class TileEncoder:
         return self._prior[1]
 
     def _latent_bits(self, coded: _Coded) -> float:
-        bits = self.model.tables.bits(_by_cell(coded.coarse.symbols), _by_cell(coded.levels))
-        return float(bits.sum(dtype=np.float64))
+        symbols, levels = _by_cell(coded.coarse.symbols), _by_cell(coded.levels)
+        return self.model.tables.total_bits(symbols, levels)
 
     def _hyper_bits(self, step: int) -> float:
         regime = hyper_regime(step)

@@ -7,7 +7,7 @@ needs no more than this: it looks for a step among guesses, and codes few.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,18 +29,25 @@ class RateCurves:
 
     bits: Floats
     distortions: Floats
+    _by_step: dict[int, Floats] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, tables: SymbolTables) -> RateCurves:
         """The curves of `tables` under their own quantiser."""
         return cls(tables.expected_bits(), tables.distortions())
 
+    def bits_by_bin(self, step: int) -> Floats:
+        """Expected bits of a value of every bin at `step`."""
+        if step not in self._by_step:
+            self._by_step[step] = self.bits[_levels(step)]
+        return self._by_step[step]
+
 
 @dataclass(frozen=True)
 class RateGuess:
     """How many latents have which scale, and by which factors bits and error are off."""
 
-    counts: NDArray[np.int64]
+    counts: Floats
     curves: RateCurves
     bits_factor: float = 1.0
     error_factor: float = 1.0
@@ -48,9 +55,10 @@ class RateGuess:
     @classmethod
     def of(cls, log_scale: NDArray[np.floating], curves: RateCurves) -> RateGuess:
         """The guess from predicted ln scales, any shape."""
-        place = np.floor((log_scale - FIRST_LOG_SCALE) * STEPS_PER_UNIT + 0.5).astype(np.int64)
-        inside = np.clip(place - _LOWEST, 0, _BINS - 1).ravel()
-        return cls(np.bincount(inside, minlength=_BINS), curves)
+        place = log_scale * STEPS_PER_UNIT
+        place += 0.5 - _LOWEST - FIRST_LOG_SCALE * STEPS_PER_UNIT
+        inside = np.clip(place, 0, _BINS - 1, out=place).astype(np.intp)
+        return cls(np.bincount(inside.ravel(), minlength=_BINS).astype(np.float64), curves)
 
     def through_bits(self, step: int, bits: float) -> RateGuess:
         """The same guess, made right at a step at which the bits are known."""
@@ -64,7 +72,7 @@ class RateGuess:
 
     def bits(self, step: int) -> float:
         """Bits of the latents at `step`."""
-        return float(self.counts @ self.curves.bits[_levels(step)]) * self.bits_factor
+        return float(self.counts @ self.curves.bits_by_bin(step)) * self.bits_factor
 
     def squared_error(self, step: int) -> float:
         """Squared error of the latents at `step`."""

@@ -51,6 +51,11 @@ class SymbolTables:
             row[: len(half) - 1] = np.log2(TOTAL / half[:-1])
         return costs
 
+    @cached_property
+    def savings(self) -> NDArray[np.float32]:
+        """Bits that |symbol| = 0, 1, ... costs more than the symbol before it, by level."""
+        return np.diff(self.costs, axis=1, prepend=self.costs[:, :1], append=self.costs[:, -1:])
+
     def largest(self, level: int) -> int:
         """The largest symbol of `level` that is not an escape."""
         return len(self.halves[level]) - 2
@@ -69,6 +74,16 @@ class SymbolTables:
         costs: NDArray[np.float32] = self.costs[levels, reach]
         return costs
 
+    def total_bits(self, symbols: NDArray[np.integer], levels: NDArray[np.integer]) -> float:
+        """The sum of `bits`."""
+        active = np.flatnonzero(symbols)
+        level = levels.ravel()[active]
+        silent = np.bincount(levels.ravel(), minlength=LEVELS) - np.bincount(
+            level, minlength=LEVELS
+        )
+        told = self.bits(symbols.ravel()[active], level).sum(dtype=np.float64)
+        return float(told + silent[: len(self.costs)] @ self.costs[:, 0].astype(np.float64))
+
     def quantise(
         self, values: NDArray[np.floating], levels: NDArray[np.integer]
     ) -> NDArray[np.int32]:
@@ -78,18 +93,16 @@ class SymbolTables:
         quantisation (Sullivan and Wiegand, 1998).
         """
         limit = ESCAPE_RANGE // 2
-        nearest: NDArray[np.int32] = np.clip(np.rint(values), -limit, limit).astype(
-            np.int32, order="C"
-        )
-        chosen = nearest.ravel()
-        active = np.flatnonzero(chosen)
-        symbol, value = np.abs(chosen[active]), np.abs(values.ravel()[active])
-        level = levels.ravel()[active]
-        saved = self.bits(symbol, level) - self.bits(symbol - 1, level)
+        symbols = np.zeros(values.shape, np.int32)
+        active = np.flatnonzero(np.abs(values) > 0.5)
+        value, level = values.ravel()[active], levels.ravel()[active]
+        nearest = np.clip(np.rint(value), -limit, limit).astype(np.int32)
+        symbol, value = np.abs(nearest), np.abs(value)
+        saved = self.savings[level, np.minimum(symbol, self.savings.shape[1] - 1)]
         added = np.square(value - (symbol - 1)) - np.square(value - symbol)
         moved = np.where(saved > MOVE_COST * added, symbol - 1, symbol)
-        chosen[active] = np.sign(chosen[active]) * moved
-        return nearest
+        symbols.ravel()[active] = np.sign(nearest) * moved
+        return symbols
 
     def distortions(self) -> NDArray[np.float64]:
         """Expected squared error of `quantise` per level, in steps^2, for Gaussian values.
