@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.lasting import freeze_modules
 from dashboard.states import failure
 from dashboard.visiting import note_visit
 from db.errors import StoreError
@@ -47,6 +48,8 @@ def run() -> None:
         page.run()
     except (StoreError, JobError) as error:
         failure(error)
+    finally:
+        freeze_modules()
 
 
 run()

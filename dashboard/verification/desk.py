@@ -24,7 +24,7 @@ KEY = "desk"
 UNFADED = """<style>
 .st-key-desk_place [data-stale="true"] { opacity: 1 !important; transition: none !important; }
 </style>"""
-AT_ONCE, MANY = 3, 16
+AT_ONCE, MANY = 2, 16
 TOP = 20
 RENEW = timedelta(seconds=20)
 _PARTS = ("stage.js", "keys.js", "desk.js")

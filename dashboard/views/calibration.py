@@ -57,6 +57,15 @@ def show() -> None:
     if not reports:
         empty("calibration reports", "They are measured on frames whose truth is known.")
         return
+    _chosen_measurement(reports)
+    st.caption(DEFAULT_DETECTOR)
+    st.divider()
+    _over_time()
+    _all_reports(reports)
+
+
+@st.fragment
+def _chosen_measurement(reports: list[Row]) -> None:
     by_id = {row["report_id"]: row for row in reports}
     chosen = st.selectbox(
         "Model and data set",
@@ -65,10 +74,6 @@ def show() -> None:
         key="report",
     )
     _one_measurement(by_id[chosen])
-    st.caption(DEFAULT_DETECTOR)
-    st.divider()
-    _over_time()
-    _all_reports(reports)
 
 
 def _one_measurement(report: Row) -> None:
@@ -210,6 +215,7 @@ def _matrix(variants: Variants, card: Row, dataset: str) -> None:
         st.caption("The values over p >= 0.01 are from the model's card, which keeps no curve.")
 
 
+@st.fragment
 def _over_time() -> None:
     st.subheader("Over time")
     history = ask(calibration.history)

@@ -48,7 +48,7 @@ def show() -> None:
     _rates(coded)
     _beside_others()
     st.divider()
-    _one_frame(choose_frame(coded))
+    _chosen_frame(coded)
     inapplicable_frames("codec", "codec")
 
 
@@ -77,13 +77,7 @@ def _totals() -> None:
 def _rates(coded: list[dict[str, Any]]) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
-        chosen = st.segmented_control(
-            "Quality measure", list(MEASURES), default="PSNR", key="measure", required=True
-        )
-        column, axis, reading = MEASURES[chosen or "PSNR"]
-        charts.show(
-            charts.quality_against_rate(coded, column, axis), f"One point a frame. {reading}"
-        )
+        _quality(coded)
     with right:
         table(
             coded,
@@ -106,6 +100,16 @@ def _rates(coded: list[dict[str, Any]]) -> None:
         st.caption("The compression ratio is against the raw depth in the column beside it.")
 
 
+@st.fragment
+def _quality(coded: list[dict[str, Any]]) -> None:
+    chosen = st.segmented_control(
+        "Quality measure", list(MEASURES), default="PSNR", key="measure", required=True
+    )
+    column, axis, reading = MEASURES[chosen or "PSNR"]
+    charts.show(charts.quality_against_rate(coded, column, axis), f"One point a frame. {reading}")
+
+
+@st.fragment
 def _beside_others() -> None:
     """Curves of the shipped weights and of classic codecs on the same held-out images."""
     card = read_card("codec")
@@ -133,6 +137,11 @@ def _beside_others() -> None:
             f"Weights {card.digest[:12]}, trained {card.trained_at[:10]}; whole files counted, "
             "8-bit pixels, images held out by source."
         )
+
+
+@st.fragment
+def _chosen_frame(coded: list[dict[str, Any]]) -> None:
+    _one_frame(choose_frame(coded))
 
 
 def _one_frame(frame_digest: str) -> None:

@@ -49,7 +49,7 @@ def show() -> None:
         inapplicable_frames("cosmicrays", "cosmic-ray detector")
         return
     _totals()
-    _one_frame(choose_frame(found))
+    _chosen_frame(found)
     _all_runs(found)
     inapplicable_frames("cosmicrays", "cosmic-ray detector")
 
@@ -68,6 +68,11 @@ def _totals() -> None:
     )
     cards.metric("Flagged pixels", count(summary["flagged_pixels"]), border=True, height="stretch")
     cards.metric("Not applicable", count(outcomes["not_applicable"]), border=True, height="stretch")
+
+
+@st.fragment
+def _chosen_frame(found: list[Row]) -> None:
+    _one_frame(choose_frame(found))
 
 
 def _one_frame(frame_digest: str) -> None:

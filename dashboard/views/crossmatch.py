@@ -114,17 +114,19 @@ def _services(services: list[Row]) -> None:
     )
 
 
+@st.fragment
 def _objects(summary: Row) -> None:
+    """The list and what can be asked of it: its facets draw it anew, not the page."""
     st.subheader("Objects")
     filters = _facets()
     pager = Pager("objects", filters, PER_PAGE)
     page = ask(catalogues.page_of_objects, limit=PER_PAGE, cursor=pager.cursor, **filters)
     if not page.rows:
         st.info("No object with a place on the sky fits these filters. Take one away.")
-        _actions([], summary, filters)
+        _actions([], summary, filters, any_here=False)
         return
     selected = _table(page.rows)
-    _actions(selected, summary, filters)
+    _actions(selected, summary, filters, any_here=True)
     pager.turn(page.next, "most anomalous first")
 
 
@@ -206,7 +208,9 @@ def _table(rows: list[Row]) -> list[str]:
     return [rows[at]["detection_id"] for at in chosen if at < len(rows)]
 
 
-def _actions(selected: list[str], summary: Row, filters: dict[str, str | None]) -> None:
+def _actions(
+    selected: list[str], summary: Row, filters: dict[str, str | None], *, any_here: bool
+) -> None:
     named, everything, regions = st.columns([3, 3, 2], vertical_alignment="bottom")
     for key in ("crossmatch_named", "crossmatch_open"):
         st.session_state.setdefault(key, uuid.uuid4().hex)
@@ -226,14 +230,16 @@ def _actions(selected: list[str], summary: Row, filters: dict[str, str | None]) 
         args=("crossmatch_open", {"open": True}),
         width="stretch",
     )
-    places = ask(catalogues.regions, state=filters["state"], verdict=filters["verdict"])
+    store = owner().store
     regions.download_button(
         "DS9 regions",
-        ds9_regions(places),
+        lambda: ds9_regions(
+            catalogues.regions(store, state=filters["state"], verdict=filters["verdict"])
+        ),
         file_name="skysieve.reg",
         mime="text/plain",
         icon=":material/download:",
-        disabled=not places,
+        disabled=not any_here,
         help="The places of this state and verdict: green known, red unknown, yellow not "
         "determined, white not asked",
         width="stretch",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 8
 LABELLER = "bench"
+REST_MS = 500
 SETTLED = "[data-testid=stApp][data-test-script-state=notRunning]"
 # What makes a first row of each page: the numbers, pictures or rows that it is there for.
 # Downlink and Models may have nothing to show of a bench's store and then say so.
@@ -29,13 +31,63 @@ FIRST_ROWS = {
     "Models": f"{ROW}, {SAID}",
     "Jobs": "[data-testid=stForm]",
 }
-# Page, its address, and the words of a button, pill or tab there whose click narrows what is shown.
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Something that narrows a page: what is used, and the part of the page that it changes.
+
+    `control` is a role and a name, `option` the place in its list of what is chosen, `text` what is
+    typed into it.
+    """
+
+    page: str
+    path: str
+    control: tuple[Literal["radio", "button", "tab", "combobox", "textbox"], str]
+    option: int | None = None
+    text: str = ""
+    part: str = "[data-testid=stMain]"
+
+
+PANEL, GALLERY, DESK = "[role=tabpanel]", ".st-key-list_gallery", ".st-key-desk_place"
 FILTERS = {
-    "Overview, since 24 hours ago": ("Overview", "", "24 hours ago"),
-    "Anomalies, one verdict": ("Anomalies", "anomalies", "near miss"),
-    "Anomalies, as a table": ("Anomalies", "anomalies", "Table"),
-    "Jobs, history": ("Jobs", "jobs", "History"),
-    "Jobs, yield": ("Jobs", "jobs", "Yield"),
+    "Overview, since 24 hours ago": Filter("Overview", "", ("radio", "24 hours ago")),
+    "Compression, by MS-SSIM": Filter("Compression", "compression", ("radio", "MS-SSIM")),
+    "Compression, another frame": Filter(
+        "Compression", "compression", ("combobox", "Frame"), option=1
+    ),
+    "Cosmic rays, stretch": Filter("Cosmic rays", "cosmicrays", ("radio", "asinh")),
+    "Cosmic rays, another frame": Filter(
+        "Cosmic rays", "cosmicrays", ("combobox", "Frame"), option=1
+    ),
+    "Calibration, history of Brier": Filter("Calibration", "calibration", ("radio", "Brier")),
+    "Anomalies, one verdict": Filter(
+        "Anomalies", "anomalies", ("button", "near miss"), part=GALLERY
+    ),
+    "Anomalies, search": Filter(
+        "Anomalies", "anomalies", ("textbox", "Search"), text="frame-1", part=GALLERY
+    ),
+    "Anomalies, order": Filter(
+        "Anomalies", "anomalies", ("combobox", "Order"), option=5, part=GALLERY
+    ),
+    "Anomalies, next page": Filter("Anomalies", "anomalies", ("button", "Next"), part=GALLERY),
+    "Anomalies, as a table": Filter("Anomalies", "anomalies", ("radio", "Table")),
+    "Anomalies, scores": Filter("Anomalies", "anomalies", ("radio", "Scores")),
+    "Cross-match, one verdict": Filter(
+        "Cross-match", "crossmatch", ("combobox", "Machine's verdict"), option=1
+    ),
+    "Cross-match, search": Filter(
+        "Cross-match", "crossmatch", ("textbox", "Text"), text="frame-1", part=".st-key-objects"
+    ),
+    "Verify, queue": Filter(
+        "Verify",
+        f"verify?labeller={LABELLER}",
+        ("combobox", "Queue"),
+        option=5,
+        part=DESK,
+    ),
+    "Jobs, history": Filter("Jobs", "jobs", ("tab", "History"), part=PANEL),
+    "Jobs, yield": Filter("Jobs", "jobs", ("tab", "Yield"), part=PANEL),
 }
 
 # Clicks a link of the menu and waits until the page of that title shows its first row.
@@ -65,27 +117,59 @@ OPEN = """
   look();
 })
 """
-# Clicks what is named and waits until the script that it starts has ended.
-CLICK = """
-([words]) => new Promise((resolve, reject) => {
-  const main = document.querySelector("[data-testid=stMain]");
-  const found = [...main.querySelectorAll("button, [role=tab], [role=radio], label")]
-    .find((each) => each.innerText.trim().startsWith(words));
-  if (!found) { reject(new Error("nothing says " + words)); return; }
-  const app = document.querySelector("[data-testid=stApp]");
-  const began = performance.now();
-  let ran = false;
-  found.click();
-  const look = () => {
-    const running = app.dataset.testScriptState !== "notRunning";
-    ran = ran || running;
-    const took = performance.now() - began;
-    if ((ran && !running) || (!ran && took > 2000)) resolve(ran ? took : null);
-    else if (took > 30000) reject(new Error("no end after " + words));
-    else requestAnimationFrame(look);
+# From the next click or Enter until the part says or shows something else, nothing in it waits to
+# be drawn anew, and every picture of it that is in sight has come.
+WATCH = """
+async (selector) => {
+  const parts = () => [...document.querySelectorAll(selector)]
+    .filter((each) => each.checkVisibility());
+  const trees = (root) => [...root.querySelectorAll("*")].filter((each) => each.shadowRoot)
+    .flatMap((each) => [each.shadowRoot, ...trees(each.shadowRoot)]);
+  const inSight = (each) => {
+    const box = each.getBoundingClientRect();
+    return box.width && box.top < innerHeight && box.bottom > 0;
   };
-  requestAnimationFrame(look);
-})
+  const filled = (part) => part.textContent || trees(part).length;
+  const ink = (canvas) => {  // a table's text and a chart are drawn
+    const high = Math.min(canvas.height, 160);
+    if (!canvas.width || !high) return 0;
+    const seen = canvas.getContext("2d").getImageData(0, 0, canvas.width, high).data;
+    let sum = 0;
+    for (let at = 0; at < seen.length; at += 101) sum = (31 * sum + seen[at]) | 0;
+    return sum;
+  };
+  const read = () => parts().filter(filled).map((part) => {
+    const images = [part, ...trees(part)].flatMap((root) => [...root.querySelectorAll("img")]);
+    const waits = part.querySelector("[data-stale=true]") || part.closest("[data-stale=true]")
+      || images.some((each) => inSight(each) && !each.complete);
+    if (waits) return null;
+    const said = [part, ...trees(part)].map((each) => each.textContent);
+    const drawn = [...part.querySelectorAll("canvas")].map(ink);
+    return [...said, ...images.map((each) => each.src), ...drawn].join("\\n");
+  });
+  const opened = performance.now();
+  while (read().includes(null)) {
+    if (performance.now() - opened > 30000) throw new Error("no rest in " + selector);
+    await new Promise(requestAnimationFrame);
+  }
+  const before = read().join();
+  window.skysieveTook = new Promise((resolve, reject) => {
+    const start = () => {
+      const began = performance.now();
+      const look = () => {
+        const now = read();
+        const took = performance.now() - began;
+        if (now.length && !now.includes(null) && now.join() !== before) resolve(took);
+        else if (took > 30000) reject(new Error("nothing changed in " + selector));
+        else requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);
+    };
+    const enter = (event) => event.key === "Enter" && start();
+    addEventListener("click", start, { capture: true, once: true });
+    addEventListener("keydown", enter, { capture: true });
+  });
+}
 """
 
 
@@ -93,8 +177,8 @@ def measure_clicks(page: Page, address: str, *, rounds: int = ROUNDS) -> dict[st
     """Click through the menu and the filters `rounds` times; milliseconds by page and filter.
 
     `first_row_ms` is from the click on the menu until the page's first numbers, rows or pictures
-    stand, `filter_ms` from the click on a filter until the page is drawn anew. The first round
-    warms the browser and the server and does not count.
+    stand, `filter_ms` from the click or key that uses a filter until what it narrows is drawn anew.
+    The first round warms the browser and the server and does not count.
     """
     page.goto(f"{address}/?labeller={LABELLER}")
     page.locator(SETTLED).wait_for()
@@ -108,22 +192,40 @@ def measure_clicks(page: Page, address: str, *, rounds: int = ROUNDS) -> dict[st
             page.locator(SETTLED).wait_for()
             if number:
                 rows[title].append(took)
-    filters: dict[str, list[float]] = {}
-    for name, (title, path, words) in FILTERS.items():
-        for number in range(rounds + 1):
-            page.goto(f"{address}/{path}")
-            page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
-            page.locator(SETTLED).wait_for()
-            page.get_by_test_id("stMain").get_by_text(words).first.wait_for()
-            page.wait_for_timeout(300)
-            took_or_none = page.evaluate(CLICK, [words])
-            if number and took_or_none is not None:
-                filters.setdefault(name, []).append(float(took_or_none))
+    filters = {
+        name: [_use(page, address, each) for _ in range(rounds + 1)][1:]
+        for name, each in FILTERS.items()
+    }
     return {
         "rounds": rounds,
         "first_row_ms": _summary(rows),
         "filter_ms": _summary(filters),
     }
+
+
+def _use(page: Page, address: str, each: Filter) -> float:
+    """Open a page, use one of its filters, and return how many milliseconds the answer took."""
+    page.goto(f"{address}/{each.path}")
+    page.get_by_role("heading", name=each.page, exact=True, level=1).wait_for()
+    page.locator(SETTLED).wait_for()
+    role, name = each.control
+    found = page.get_by_test_id("stMain").get_by_role(role, name=name).first
+    found.wait_for()
+    page.wait_for_timeout(REST_MS)
+    if each.text:
+        found.fill(each.text)
+    if each.option is not None:
+        found.focus()
+        found.press("ArrowDown")
+        page.get_by_role("option").nth(each.option).wait_for()
+    page.evaluate(WATCH, each.part)
+    if each.text:
+        found.press("Enter")
+    elif each.option is not None:
+        page.get_by_role("option").nth(each.option).click()
+    else:
+        found.click()
+    return float(page.evaluate("window.skysieveTook"))
 
 
 def _begin(page: Page, address: str) -> None:

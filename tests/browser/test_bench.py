@@ -34,8 +34,7 @@ def test_the_bench_times_every_page_of_the_store_it_filled(tmp_path: Path) -> No
     assert all(0 < page["again_s"] < 60 for page in written["pages"].values())
     clicks = written["clicks"]
     assert set(clicks["first_row_ms"]) == {*FIRST_ROWS, "all"}
-    # An answer within one frame of the browser is too quick to be seen, and not counted.
-    assert {"all", "Anomalies, as a table"} <= set(clicks["filter_ms"]) <= {*FILTERS, "all"}
+    assert set(clicks["filter_ms"]) == {*FILTERS, "all"}
     assert all(0 < each["p95"] < 30_000 for each in clicks["first_row_ms"].values())
     labelling = written["labelling"]
     assert (labelling["objects"], labelling["undone"], labelling["comments"]) == (14, 1, 1)
