@@ -105,8 +105,9 @@ def bench_dashboard(
         f"server started; again_s: the median of {visits} more. Rows and pictures are random; "
         f"frames share a few files; detections lie all over the sky. clicks: milliseconds in one "
         f"browser that has opened every page once; first_row_ms from the click on the menu until "
-        f"the first numbers, rows or pictures of the page stand, filter_ms from the click or key on "
-        f"a filter until what it narrows is drawn anew; {rounds} rounds. labelling: keys pressed {labelling['every_ms']} ms apart on "
+        f"the first numbers, rows or pictures of the page stand, filter_ms from the click or key "
+        f"on a filter until what it narrows is drawn anew; {rounds} rounds. labelling: keys "
+        f"pressed {labelling['every_ms']} ms apart on "
         f"the Verify page; next_object_ms is from the key press until another object stands with "
         f"all its pictures, lost_or_wrong counts labels that the store does not hold as pressed.",
     )
