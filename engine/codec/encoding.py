@@ -132,13 +132,15 @@ def prepare(
     has_hits = hits is not None and bool((hits & ~frame.mask).any())
     limit = MAX_STORED_TEXT if budget is None else int(budget * BUDGET_SHARE)
     coded = without_hits(frame, hits) if hits is not None and has_hits else frame
-    mapping = SampleMapping.of(coded.pixels[..., ~coded.mask], frame.sample_type)
+    masked = bool(coded.mask.any())
+    good = coded.pixels[..., ~coded.mask] if masked else coded.pixels
+    mapping = SampleMapping.of(good, frame.sample_type)
     header = _header(frame, Mode.LEARNED, tile, limit, model=model.identity, mapping=mapping)
     coloured = frame.planes == PLANES and frame.sample_type == "uint8"
     header = replace(header, hits=has_hits, luma=coloured)
     side_list = hits_packet(frame, hits).to_bytes() if hits is not None and has_hits else b""
     head = b"".join([header.to_bytes(), *_mask_packets(frame), side_list])
-    known = coded.filled() if coded.mask.any() else coded.pixels
+    known = coded.filled() if masked else coded.pixels
     mapped = mapping.forward(_planes(known))
     tiles = _tile_encoders(to_luma(mapped) if coloured else mapped, header, model)
     return Prepared(header, head, side_list, tiles, coded, model, budget)

@@ -386,8 +386,9 @@ def decoded_tile(
     """Latents and expected error of symbols that were coded with the tables of `levels`."""
     q = np.float32(np.exp(log_q(coarse.step)))
     latents = coarse.symbols * q + coarse.mean
-    silent = np.exp(2.0 * coarse.log_scale)
-    squared = np.where(levels == 0, silent, model.distortions[levels] * q**2)
+    squared = (model.distortions * q**2)[levels]
+    silent = levels == 0
+    squared[silent] = np.exp(2.0 * coarse.log_scale[silent])
     expected = squared.sum(axis=0) / STRIDE**2
     return DecodedTile(latents.astype(np.float32), expected.astype(np.float32), coarse)
 
