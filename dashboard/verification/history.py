@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.access import ask, owner
-from dashboard.figures import name_of
+from dashboard.figures import count, name_of
+from dashboard.paging import Pager
 from dashboard.states import failure
 from dashboard.tables import moment
 from dashboard.verification.actions import KIND_WORDS
@@ -21,22 +22,27 @@ from db.queries import verify
 from jobs.errors import JobError
 
 Row = dict[str, Any]
-SHOWN = 100
+PER_PAGE = 100
+ORDER = "newest first"
 KINDS = list(KIND_WORDS)
 
 
 def show_history(labeller: str) -> None:
     """List the labels that hold; a change is a further row of the log, never an edit."""
-    rows = ask(verify.history_of, labeller, SHOWN)
+    done = ask(verify.done_by, labeller)["done"]
+    pager = Pager("history", labeller, PER_PAGE)
+    page = ask(verify.history_of, labeller, limit=PER_PAGE, cursor=pager.cursor)
+    rows = page.rows
     if not rows:
-        st.info("You have not labelled anything yet.")
+        st.info("You have not labelled anything yet." if not done else "No label is left here.")
+        pager.turn(None, ORDER)
         return
     st.caption(
-        f"Your {len(rows)} newest labels that hold. Change a label, an interest or a comment: it "
+        f"Labels of yours that hold: {count(done)}. Change a label, an interest or a comment: it "
         "is written as a further row, and the log keeps what you said before."
     )
     versions = st.session_state.setdefault("history_version", 0)
-    key = f"history_{versions}"
+    key = f"history_{versions}_{pager.first}"
     st.data_editor(
         pd.DataFrame([_shown(row) for row in rows]),
         key=key,
@@ -58,6 +64,7 @@ def show_history(labeller: str) -> None:
         on_change=_change,
         args=(key, rows, labeller),
     )
+    pager.turn(page.next, ORDER)
     if "history_error" in st.session_state:
         failure(st.session_state.pop("history_error"))
     last = ask(verify.label_to_undo, labeller)

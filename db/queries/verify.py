@@ -7,7 +7,15 @@ from datetime import datetime
 
 from db.consensus import STANDING, Rule
 from db.errors import StoreError
-from db.queries.paging import Reads, Row, only_row
+from db.queries.paging import (
+    Page,
+    Reads,
+    Row,
+    keyed_page,
+    only_row,
+    rows_to_fetch,
+    start_of_page,
+)
 
 QUEUES = (
     "most_anomalous",
@@ -193,17 +201,25 @@ def label_to_undo(store: Reads, labeller: str) -> Row | None:
     )
 
 
-def history_of(store: Reads, labeller: str, limit: int = 50) -> list[Row]:
-    """List the labels of `labeller` that hold, newest first, with what they are about."""
-    return store.rows(
+def history_of(store: Reads, labeller: str, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """List the labels of `labeller` that hold, newest first, with what they are about.
+
+    Raises StoreError on a cursor or limit that cannot be.
+    """
+    rows = store.rows(
         """
-        SELECT l.*, d.verdict, d.p_value, d.cutout_file, d.frame_digest, o.source, o.object_id
+        SELECT l.*, d.verdict, d.p_value, d.cutout_file, d.frame_digest, o.source, o.object_id,
+               0::DOUBLE AS key_0, -epoch_us(l.labelled_at)::DOUBLE AS key_1
         FROM current_labels l JOIN detections d USING (detection_id)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
-        WHERE l.labeller = $1 ORDER BY l.labelled_at DESC, l.label_id DESC LIMIT $2
+        WHERE l.labeller = $1
+          AND ($4::VARCHAR IS NULL
+               OR (key_0, key_1, l.detection_id) > ($2::DOUBLE, $3::DOUBLE, $4))
+        ORDER BY key_0, key_1, l.detection_id LIMIT $5
         """,
-        [labeller, limit],
+        [labeller, *start_of_page(cursor, keys=3), rows_to_fetch(limit)],
     )
+    return keyed_page(rows, limit)
 
 
 def shown(store: Reads, detection_ids: Sequence[str]) -> list[Row]:

@@ -215,7 +215,7 @@ def test_a_dispute_is_settled_and_the_people_view_counts_it(page: Page, night: S
     expect(page.get_by_text("1 settled")).to_be_visible()
     page.goto(f"{night.address}/verify?labeller=judge&view=history")
     settle(page, "Verify")
-    expect(page.get_by_text("Your 1 newest labels that hold")).to_be_visible()
+    expect(page.get_by_text("Labels of yours that hold: 1.")).to_be_visible()
     page.get_by_role("button", name="Take the latest label back").click()
     expect(page.get_by_text("You have not labelled anything yet.")).to_be_visible()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.verification import gold, people
+from dashboard.verification import gold, history, people
 from dashboard.verification.actions import ACTIONS
 from dashboard.verification.cutouts import Look, Window
 from dashboard.verification.outbox import Event, Outcome, carry_out
@@ -197,7 +197,7 @@ def test_every_view_opens_by_its_link(filled_owner: FakeOwner, open_page: Open, 
     app = begin(open_page, "ann", view=view)
     shown = " ".join(m.value for m in [*app.markdown, *app.caption, *app.metric])
     expected = {
-        "history": "Your 2 newest labels that hold",
+        "history": "Labels of yours that hold: 2.",
         "people": "**1** disputed",
         "ranking": "exploit (most interesting)",
     }
@@ -226,6 +226,20 @@ def test_lists_of_people_turn_their_pages(filled_owner: FakeOwner, open_page: Op
             assert shown(app, name) == first
         app.button_group(key="standing_state").set_value("agreed").run()
         assert shown(app, "standing") == []
+
+
+@pytest.mark.slow
+def test_the_history_turns_its_pages(filled_owner: FakeOwner, open_page: Open) -> None:
+    ids = some(filled_owner, 20)
+    tell(filled_owner, Outcome(), *[event(n, each) for n, each in enumerate(ids)])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(history, "PER_PAGE", 12)
+        app = begin(open_page, "ann", view="history")
+        assert any("Labels of yours that hold: 20." in each.value for each in app.caption)
+        assert len(app.dataframe[0].value) == 12
+        app.button(key="history_next").click().run()
+        assert len(app.dataframe[0].value) == 8
+        assert not app.exception
 
 
 def shown(app: AppTest, name: str) -> list[str]:

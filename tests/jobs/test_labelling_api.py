@@ -118,3 +118,13 @@ def test_the_truth_of_a_simulated_night_becomes_gold(tmp_path: Path) -> None:
         assert (row["origin"], row["note"]) == ("injection", "truth of sim:gold")
         with pytest.raises(UsageError, match="no detections yet"):
             gold_of_night(store, stubs.InlineWorkers(), "sim:other", rows.T0)
+
+
+def test_promotion_and_roll_back_are_requests_that_say_why_they_failed(server: Served) -> None:
+    ended = server.ended(server.post("learn/promote", model_digest="nobody"))
+    assert (ended["kind"], ended["state"]) == ("promote", "failed")
+    assert "no ranking 'nobody' was learned here" in ended["error"]
+    ended = server.ended(server.post("learn/rollback"))
+    assert (ended["kind"], ended["state"]) == ("roll_back", "failed")
+    assert "no promotion to take back" in ended["error"]
+    assert server.call("POST", "learn/promote", json={}).status_code == 400

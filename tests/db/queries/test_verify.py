@@ -116,7 +116,21 @@ def test_a_settled_dispute_leaves_adjudication_and_history_keeps_all(queued: Sto
     assert waiting(queued, "adjudication", "eve") == ["a"]
     queued.write({"labels": [rows.label("3", "a", "reject", "eve", queue="adjudication")]})
     assert waiting(queued, "adjudication", "ann") == []
-    assert [row["label"] for row in verify.history_of(queued, "ann")] == ["accept"]
+    assert [row["label"] for row in verify.history_of(queued, "ann").rows] == ["accept"]
+
+
+def test_the_history_comes_page_by_page(queued: Store) -> None:
+    said = [
+        rows.label(f"l{n}", name, "reject", "ann", labelled_at=rows.at(n // 2))
+        for n, name in enumerate("abcd")
+    ]
+    queued.write({"labels": [*said, rows.undo("u", "l1", "b", "ann", 9)]})
+    whole = [row["detection_id"] for row in verify.history_of(queued, "ann").rows]
+    assert whole == ["c", "d", "a"]
+    first = verify.history_of(queued, "ann", limit=2)
+    rest = verify.history_of(queued, "ann", limit=2, cursor=first.next)
+    assert [row["detection_id"] for row in (*first.rows, *rest.rows)] == whole
+    assert rest.next is None
 
 
 def test_what_is_shown_comes_in_the_order_asked_for(queued: Store) -> None:
