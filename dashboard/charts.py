@@ -172,7 +172,10 @@ def time_line(found: Rows, cycles: Rows) -> Any:
                 timeUnit=cast(Any, TIME_UNITS[step]),
                 title=f"found (UTC), by the {step}",
                 scale=alt.Scale(type="utc"),
-                axis=alt.Axis(tickCount=8, labelOverlap=True),
+                axis=alt.Axis(
+                    format="%d %b %H:%M" if step == "hour" else "%d %b %Y",
+                    tickCount=6, labelOverlap=True,
+                ),
             ),
             y=alt.Y("n:Q", title="detections"),
             color=alt.Color("verdict:N", scale=verdict_scale(), legend=verdict_legend("right")),
@@ -190,7 +193,7 @@ def time_line(found: Rows, cycles: Rows) -> Any:
                      alt.Tooltip("started_at:T", format="%Y-%m-%d %H:%M")],
         )
     )  # fmt: skip
-    return (bars + marks).properties(title="When detections were found", height=240)
+    return (bars + marks).properties(title="When detections were found", height=300)
 
 
 def over_time(
@@ -223,7 +226,7 @@ def over_time(
             color=GREY, strokeDash=[5, 3], size=1.5
         )
         chart = chart + rule.encode(y=f"{measure}:Q")
-    return chart.properties(title=f"{axis[:1].upper()}{axis[1:]} over time", height=240)
+    return chart.properties(title=f"{axis[:1].upper()}{axis[1:]} over time", height=300)
 
 
 def _frame(rows: Rows, *columns: str) -> pd.DataFrame:

@@ -113,9 +113,10 @@ def _over_time(row: Row) -> None:
         )
     if drift:
         charts.show(
-            charts.over_time(drift, "median_percentile", "median percentile of the newest scores",
+            charts.over_time(drift, "median_percentile", "median percentile",
                              "source", "measured_at", level=50.0),
-            "Normals lie evenly about the dashed 50; far from it the calibration has expired.",
+            "Of a source's newest scores: normals lie evenly about the dashed 50; far from it the "
+            "calibration has expired.",
         )  # fmt: skip
 
 

@@ -108,5 +108,6 @@ def _table(rows: list[Row]) -> None:
         alt="The detections that fit the filters, in the order chosen",
         on_select=chosen,
         selection_mode="multi-row",
+        placeholder="–",
         height="auto" if len(rows) <= TALLEST else 35 * (TALLEST + 1),
     )

@@ -127,7 +127,7 @@ def _objects(summary: Row) -> None:
         return
     selected = _table(page.rows)
     _actions(selected, summary, filters, any_here=True)
-    pager.turn(page.next, "most anomalous first")
+    pager.turn(page.next, "most anomalous first, artefacts last")
 
 
 def _facets() -> dict[str, str | None]:
@@ -202,6 +202,7 @@ def _table(rows: list[Row]) -> list[str]:
         alt="Detections with a place on the sky and what the catalogues know there",
         on_select="rerun",
         selection_mode="multi-row",
+        placeholder="–",
         height="auto" if len(rows) <= TALLEST else 35 * (TALLEST + 1),
     )
     chosen = event.selection.rows if event else []

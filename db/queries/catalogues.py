@@ -110,12 +110,12 @@ def page_of_objects(
 
     `state` is one of `STATES`; `text` is looked for in the names of the detection's object and of
     the nearest one, case ignored. The nearest object is that of any service; `answered` of
-    `services` gave an answer, `oldest_at` is the age of the oldest. Order: p_value with unknown
-    last, then detection_id.
+    `services` gave an answer, `oldest_at` is the age of the oldest. Order: artefacts last, p_value
+    with unknown last, then detection_id.
 
     Raises StoreError on a cursor or limit that cannot be.
     """
-    p_value, detection_id = start_of_page(cursor, keys=2)
+    place, detection_id = start_of_page(cursor, keys=2)
     rows = store.rows(
         """
         WITH nearest AS (
@@ -129,7 +129,8 @@ def page_of_objects(
                d.frame_digest, coalesce(s.state, 'not_asked') AS state,
                coalesce(s.settled, false) AS settled, n.object_name, n.object_type,
                n.separation_arcsec, n.chance, n.service AS nearest_in, s.radius_arcsec,
-               s.answered, s.services, s.oldest_at, s.reason
+               s.answered, s.services, s.oldest_at, s.reason,
+               coalesce(d.p_value, 2) + 3 * (d.verdict = 'artefact')::INT AS place
         FROM detections d JOIN current_runs r USING (run_id)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
         LEFT JOIN object_states s ON s.detection_id = d.detection_id
@@ -140,13 +141,14 @@ def page_of_objects(
           AND ($3::VARCHAR IS NULL
                OR contains(lower(concat_ws(' ', o.object_id, n.object_name)), lower($3)))
           AND ($5::VARCHAR IS NULL
-               OR (coalesce(d.p_value, 2), d.detection_id) > (coalesce($4::DOUBLE, 2), $5))
-        ORDER BY coalesce(d.p_value, 2), d.detection_id
+               OR (coalesce(d.p_value, 2) + 3 * (d.verdict = 'artefact')::INT, d.detection_id)
+                  > ($4::DOUBLE, $5))
+        ORDER BY place, d.detection_id
         LIMIT $6
         """,
-        [state, verdict, text, p_value, detection_id, rows_to_fetch(limit)],
+        [state, verdict, text, place, detection_id, rows_to_fetch(limit)],
     )
-    return page_of(rows, limit, ("p_value", "detection_id"))
+    return page_of(rows, limit, ("place", "detection_id"))
 
 
 def regions(store: Reads, *, state: str | None = None, verdict: str | None = None) -> list[Row]:
