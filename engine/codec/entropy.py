@@ -49,8 +49,8 @@ class PayloadWriter:
         """
         flat = levels.ravel()
         keys = flat if stages is None else stages.ravel() * np.uint16(LEVELS) + flat
-        order, ends = _order(keys)
-        reach = self._models.reach[flat[order]]
+        order, present, counts = _order(keys)
+        reach = np.repeat(self._models.reach[present % LEVELS], counts)
         sorted_symbols = symbols.ravel()[order]
         escapes = np.abs(sorted_symbols) > reach
         coded = np.asarray(sorted_symbols + reach, np.int32)
@@ -58,7 +58,7 @@ class PayloadWriter:
         if escaped:
             coded[escapes] = 2 * reach[escapes] + 1
         begin = 0
-        for key, end in ends:
+        for key, end in zip(present.tolist(), np.cumsum(counts).tolist(), strict=True):
             self._coder.encode(coded[begin:end], self._models.categorical[key % LEVELS])
             if escaped and escapes[begin:end].any():
                 raw = sorted_symbols[begin:end][escapes[begin:end]]
@@ -90,10 +90,10 @@ class PayloadReader:
 
     def read(self, levels: Levels) -> Symbols:
         """Decode one symbol for every entry of `levels`, in its shape."""
-        order, ends = _order(levels.ravel())
+        order, present, counts = _order(levels.ravel())
         found = np.empty(levels.size, np.int32)
         begin = 0
-        for level, end in ends:
+        for level, end in zip(present.tolist(), np.cumsum(counts).tolist(), strict=True):
             largest = int(self._models.reach[level])
             group = self._decode(self._models.categorical[level], end - begin)
             escapes = group > 2 * largest
@@ -119,10 +119,11 @@ class PayloadReader:
         return decoded
 
 
-def _order(keys: Levels) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
-    """The stable order by key, and each key present, lowest first, with where it ends there."""
+def _order(
+    keys: Levels,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The stable order by key, the keys present, lowest first, and how often each is."""
     order = np.argsort(keys, kind="stable")
     counts = np.bincount(keys)
     present = np.flatnonzero(counts)
-    ends = np.cumsum(counts[present])
-    return order, list(zip(present.tolist(), ends.tolist(), strict=True))
+    return order, present, counts[present]

@@ -23,7 +23,7 @@ from engine.codec.steps import hyper_regime, log_q
 from engine.errors import BitstreamError
 
 LARGEST_HYPER = 4096
-TOGETHER = 4
+TOGETHER = 8
 """Tiles that go through the context model at once."""
 MOST_KEPT = 64
 """Tiles whose features are kept in memory, 1.2 MB each, while their rate is looked for."""
