@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from db.store import Store
+from jobs.serve import secrets_flags
 from tests.browser.browsing import settle
 from tests.browser.serving import Served, serve
 from tests.loopback.provider import CLIENT_ID, Person, Provider
@@ -31,15 +32,14 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Served]:
-    """A dashboard whose secrets name the provider."""
+    """A dashboard whose home names the provider, passed on as `skysieve serve` does."""
     folder: Path = tmp_path_factory.mktemp("guarded")
     with Store.open(folder / "home") as store:
         fill(store, frames=4, per_frame=4)
-    secrets = folder / "secrets.toml"
+    secrets = folder / "home" / "secrets.toml"
     secrets.write_text(provider.secrets_for("http://127.0.0.1:{port}"), encoding="utf-8")
-    with serve(
-        folder / "home", folder / "server.log", flags=["--secrets.files", str(secrets)]
-    ) as served:
+    flags = [f"--{name}={value}" for name, value in secrets_flags(folder / "home").items()]
+    with serve(folder / "home", folder / "server.log", flags) as served:
         yield served
 
 
