@@ -24,7 +24,7 @@ def bulk(fitting: int) -> None:
     """Lay the popover out; `fitting` is how many detections the list has in all."""
     chosen = ticked()
     word = f"Label {count(len(chosen))}" if chosen else "Label"
-    with st.popover(word, icon=":material/label:", width="stretch", key="bulk"):
+    with st.popover(word, icon=":material/label:", key="bulk"):
         name = who.name_field("Who labels", NAME, help="Every label carries a name.")
         whole = st.segmented_control(
             "Which",

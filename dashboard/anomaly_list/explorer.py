@@ -53,23 +53,17 @@ def _tools() -> None:
         "Seen as", list(words.FACES), format_func=words.FACES.__getitem__, default=now.face,
         required=True, key=f"face_{state.revision()}", label_visibility="collapsed",
     )  # fmt: skip
-    said, sort, label, kept, out = st.columns(
-        [2.6, 2.6, 1.6, 1.5, 1.6], vertical_alignment="center"
-    )
-    with sort:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(how_many(), width="stretch")
         order = st.selectbox(
             "Order", list(words.SORTS), format_func=words.SORTS.__getitem__,
             index=list(words.SORTS).index(now.sort), key=f"sort_{state.revision()}",
-            label_visibility="collapsed",
+            label_visibility="collapsed", width=220,
         )  # fmt: skip
-    if (chosen, order) != (now.face, now.sort):
-        state.show(replace(now, face=chosen or now.face, sort=order), widgets=False)
-    said.markdown(how_many())
-    with label:
+        if (chosen, order) != (now.face, now.sort):
+            state.show(replace(now, face=chosen or now.face, sort=order), widgets=False)
         bulk(ask(anomalies.count_of, state.shown().wanted))
-    with kept:
         views()
-    with out:
         files()
 
 

@@ -27,7 +27,7 @@ def files() -> None:
     """Lay the exports out: every row that fits, not only those on screen."""
     now = state.shown()
     fitting = ask(anomalies.count_of, now.wanted)
-    with st.popover("Export", icon=":material/download:", width="stretch"):
+    with st.popover("Export", icon=":material/download:"):
         st.caption(f"All {count(fitting)} detections of the list, in its order.")
         for name, word in NAMES.items():
             chosen = FORMATS[name]

@@ -23,7 +23,7 @@ ERROR = "view_error"
 def views() -> None:
     """Lay the saved views out, and the form that saves this one."""
     found = ask(saved_views.saved_views, PAGE)
-    with st.popover("Views", icon=":material/bookmarks:", width="stretch"):
+    with st.popover("Views", icon=":material/bookmarks:"):
         if ERROR in st.session_state:
             failure(st.session_state.pop(ERROR))
         for row in found:
