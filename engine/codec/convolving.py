@@ -11,10 +11,10 @@ third of the time of `pixel_unshuffle` and `pixel_shuffle`.
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 LEAST_SIDE = 8
 """Images with a smaller side go the direct way."""
@@ -53,9 +53,17 @@ def phase_weight(weight: Tensor) -> Tensor:
     Row u of the kernel meets row 2 i + u - 2: phase u mod 2 of row i - 1 + u // 2.
     """
     outputs, inputs = weight.shape[:2]
-    wide = functional.pad(weight, (0, 1, 0, 1)).reshape(outputs, inputs, 3, 2, 3, 2)
-    phases: Tensor = wide.permute(0, 1, 3, 5, 2, 4)
-    return phases.reshape(outputs, 4 * inputs, 3, 3)
+    phases: Tensor = weight.flatten(2) @ _places()
+    return phases.view(outputs, 4 * inputs, 3, 3)
+
+
+@cache
+def _places() -> Tensor:
+    """Where each of 25 weights lies among those of the 3 x 3 kernels of four phases, (25, 36)."""
+    places = torch.zeros(5, 5, 2, 2, 3, 3)
+    for y, x in product(range(5), repeat=2):
+        places[y, x, y % 2, x % 2, y // 2, x // 2] = 1.0
+    return places.view(25, 36)
 
 
 def _usable(images: Tensor) -> bool:

@@ -73,8 +73,8 @@ def sums_around(seen: Tensor, here: Tensor, weight: Tensor) -> Tensor:
     wide[:, 1:-1, 1:-1] = seen
     corner = here // columns * (columns + 2) + here % columns
     places = (corner[:, None] + _offsets(columns + 2)).view(-1)
-    sums = seen.new_empty((tiles, len(here), weight.shape[1]))
-    together = max(1, _ROWS_TOGETHER // max(1, len(here)))
+    sums = seen.new_empty((tiles, here.numel(), weight.shape[1]))
+    together = max(1, _ROWS_TOGETHER // max(1, here.numel()))
     for some, found in zip(wide.flatten(1, 2).split(together), sums.split(together), strict=True):
         patches = some.index_select(1, places).view(-1, 9 * width)
         torch.mm(patches, weight, out=found.flatten(0, 1))

@@ -40,6 +40,7 @@ DB_PER_STEP = 20 / 32 / np.log(10)
 WORD = 4
 SAMPLED_TILES = 4
 MOVED_STEPS = 4
+MIDDLE_STEP = (STEPS - 1) // 2
 CODED_SHARE = 0.5
 """What the context model and rounding leave of the bits that a hyper-latent tells, typically."""
 MOST_PASSES = 3
@@ -280,6 +281,7 @@ def step_for(tiles: list[TileEncoder], available: int) -> int:
         return _settled_step(tiles, available, _settled_step(tiles, available, step))
     sample = tiles[:: -(-len(tiles) // SAMPLED_TILES)]
     share = available * len(sample) / len(tiles)
+    guess_tiles(sample, MIDDLE_STEP)
     step = _finest_that_fits(sample, round(share / CODED_SHARE))
     for _ in range(MOST_PASSES):
         code_tiles(sample, step)

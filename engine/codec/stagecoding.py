@@ -126,7 +126,7 @@ class _StageLayers:
         sums = sums_around(seen, here, self.around.weight)
         sums.addmm_(guides.flatten(0, 1), self.guide)
         by_tile = torch.addcmul(self.around.bias, steps.fineness, self.fineness)
-        sums.view(len(features), len(here), sums.shape[1]).add_(by_tile)
+        sums.view(features.shape[0], here.numel(), sums.shape[1]).add_(by_tile)
         return settled(sums)
 
 
@@ -200,12 +200,12 @@ def _tell(
 
 def _rows(values: Tensor, here: Tensor) -> Tensor:
     """The cells `here` of values (B, n, c)."""
-    return values if len(here) == values.shape[1] else values.index_select(1, here)
+    return values if here.numel() == values.shape[1] else values.index_select(1, here)
 
 
 def _put(whole: Tensor, here: Tensor, values: Tensor) -> None:
     """Write values (B, n, c) to the cells `here` of `whole`."""
-    if len(here) == whole.shape[1]:
+    if here.numel() == whole.shape[1]:
         whole.copy_(values)
     else:
         whole.index_copy_(1, here, values.to(whole.dtype))
