@@ -19,6 +19,8 @@ from dashboard.verification.items import small_picture
 from db.errors import StoreError
 from db.labels import HIGHEST_GRADE
 from db.queries import verify
+from db.queries.wanted import Wanted
+from jobs.addresses import address_of
 from jobs.errors import JobError
 
 Row = dict[str, Any]
@@ -74,6 +76,12 @@ def show_history(labeller: str) -> None:
         disabled=last is None,
         on_click=_undo,
         args=(last, labeller),
+    )
+    st.page_link(
+        "views/anomalies.py",
+        label="What people accepted, as a list to export",
+        icon=":material/download:",
+        query_params=address_of(Wanted(labels=("accept",))),
     )
 
 

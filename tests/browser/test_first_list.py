@@ -48,9 +48,9 @@ def test_a_newcomer_leaves_with_a_list_of_what_they_accepted(page: Page, new: Se
     page.keyboard.press("a")
     expect(page.get_by_text("ann: 1 labelled (1 accept")).to_be_visible(timeout=30_000)
 
-    page.get_by_role("link", name="Anomalies", exact=True).click()
+    page.get_by_test_id("stMain").get_by_text("My labels").click()
+    page.get_by_role("link", name="What people accepted").click()
     settle(page, "Anomalies")
-    page.get_by_role("button", name="accept", exact=True).click()
     expect(page.get_by_text("1 of ").first).to_be_visible()
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as caught:
