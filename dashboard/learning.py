@@ -37,6 +37,7 @@ LEARNING, CHOOSING = "learn_request", "choice_request"
 def show_learning() -> None:
     """Lay the section out."""
     st.subheader("The ranking, learned from labels")
+    was_choosing = _is_choosing()
     history = ask(learning.training_history)
     current = ask(learning.current_model)
     names = {row["model_digest"]: f"the training of {age(row['started_at'])}" for row in history}
@@ -44,6 +45,8 @@ def show_learning() -> None:
     for name in (LEARNING, CHOOSING):
         if name in st.session_state:
             follow(st.session_state[name])
+    if was_choosing and not _is_choosing():
+        st.rerun()  # it ended while this page was being drawn, so that what was read is of before
     if not history:
         st.caption(
             f"A training needs {count(owner().settings.learn_least_labels)} labelled detections. "

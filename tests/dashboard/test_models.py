@@ -6,8 +6,10 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import learning as pages
 from dashboard.model_card import flat
 from db import learning
 from db import requests as queue
@@ -138,6 +140,27 @@ def test_a_roll_back_of_another_ranking_than_the_one_seen_is_refused(
     assert learning.current_model(filled_owner.store) == newer
     app.run()
     assert any("another ranking came into use meanwhile" in each.value for each in app.error)
+
+
+def test_a_roll_back_that_ends_while_the_page_is_drawn_is_shown(
+    filled_owner: FakeOwner, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(filled_owner, 1, "promoted")
+    trained(filled_owner, 2, "promoted")
+    drawn = pages._in_use
+
+    def drawn_and_then_ended(current: str | None, names: dict[str, str]) -> None:
+        drawn(current, names)
+        if scans(filled_owner):
+            work_off(filled_owner, "roll_back")
+
+    app = open_page("models")
+    app.button(key="ask_roll_back").click().run()
+    monkeypatch.setattr(pages, "_in_use", drawn_and_then_ended)
+    app.button(key="roll_back").click().run()
+    assert learning.current_model(filled_owner.store) == "interest-1"
+    assert any("roll back: done" in each.value for each in app.success)
+    assert not app.button(key="ask_promote").disabled
 
 
 def test_a_refused_training_is_promoted_by_hand(filled_owner: FakeOwner, open_page: Open) -> None:
