@@ -163,7 +163,7 @@ class StageCoder:
                 hidden = layers.hidden(seen, _rows(guides, here), here, steps)
                 corrected = layers.mean.rounded(hidden).view(here_mean.shape)
                 here_mean = torch.add(here_mean, corrected, alpha=MEAN_GAIN / UNIT)
-                scale = scale + layers.log_scale.rounded(hidden).view(scale.shape)
+                scale = layers.log_scale.rounded(hidden).view(scale.shape).add_(scale)
             scale = scale.clamp(_LEAST, _MOST)
             levels = steps.levels(scale)
             symbols = code(stage, here_mean, levels)

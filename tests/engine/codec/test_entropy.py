@@ -65,6 +65,34 @@ def test_the_payload_takes_what_the_tables_say(models: EntropyModels):
     assert 8 * len(writer.finish()) == pytest.approx(told, rel=2e-3)
 
 
+def test_the_bits_of_all_symbols_are_the_sum_of_each(models: EntropyModels):
+    rng = np.random.default_rng(5)
+    levels = rng.integers(0, LEVELS, (30, 40)).astype(np.uint8)
+    symbols = np.rint(rng.normal(0, 3, (30, 40))).astype(np.int32)
+    symbols[0, :3] = 2000, -5000, 0
+    told = float(models.tables.bits(symbols, levels).sum(dtype=np.float64))
+    assert models.tables.total_bits(symbols, levels) == pytest.approx(told, rel=1e-12)
+    silent = np.zeros_like(symbols)
+    told = float(models.tables.bits(silent, levels).sum(dtype=np.float64))
+    assert models.tables.total_bits(silent, levels) == pytest.approx(told, rel=1e-12)
+
+
+def test_quantising_chooses_as_a_symbol_at_a_time_would(models: EntropyModels):
+    rng = np.random.default_rng(6)
+    values = np.concatenate([rng.normal(0, 30, 300), [0.5, -0.5, 1.5, 2.5, 3000.2, -1e9]])
+    levels = rng.integers(0, LEVELS, values.size)
+    for value, level, found in zip(
+        values, levels, models.tables.quantise(values, levels), strict=True
+    ):
+        nearest = int(np.clip(np.rint(value), -(2**19), 2**19))
+        smaller = nearest - int(np.sign(nearest))
+        saved = np.subtract(
+            *models.tables.bits(np.array([nearest, smaller]), np.array([level] * 2))
+        )
+        added = (abs(value) - abs(smaller)) ** 2 - (abs(value) - abs(nearest)) ** 2
+        assert found == (smaller if saved > 14 * added else nearest)
+
+
 def test_a_payload_of_broken_words_is_refused(models: EntropyModels):
     with pytest.raises(BitstreamError, match="whole words, got 3"):
         PayloadReader(models, b"abc")
