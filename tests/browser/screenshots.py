@@ -34,7 +34,10 @@ PAGES = {
     "models": "Models",
     "jobs": "Jobs",
 }
-BEST = "SELECT detection_id FROM detections ORDER BY verdict <> 'candidate', p_value LIMIT 1"
+BEST = """
+    SELECT detection_id FROM detections
+    ORDER BY verdict <> 'candidate', p_value, rank_score DESC LIMIT 1
+"""
 
 
 def take_all(served: Served, browser: Browser, out: Path) -> None:
