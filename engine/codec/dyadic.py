@@ -75,7 +75,8 @@ def sums_around(seen: Tensor, here: Tensor, weight: Tensor) -> Tensor:
     places = (corner[:, None] + _offsets(columns + 2)).view(-1)
     sums = seen.new_empty((tiles, here.numel(), weight.shape[1]))
     together = max(1, _ROWS_TOGETHER // max(1, here.numel()))
-    for some, found in zip(wide.flatten(1, 2).split(together), sums.split(together), strict=True):
+    parts = (torch.split(each, together) for each in (wide.flatten(1, 2), sums))
+    for some, found in zip(*parts, strict=True):
         patches = some.index_select(1, places).view(-1, 9 * width)
         torch.mm(patches, weight, out=found.flatten(0, 1))
     return sums.flatten(0, 1)
