@@ -15,7 +15,7 @@ from engine.anomalies.simulated import ANOMALY, NORMAL, cleaned_by, match_truth
 from engine.codec.decoding import decode
 from engine.codec.downlink import Order, Pass, Scheduled, plan, received, timetable
 from engine.codec.encoding import encode
-from engine.codec.judging import judged_where_refined
+from engine.codec.judging import judged_where_refined, with_noise
 from engine.codec.model import CodecModel
 from engine.codec.progressive import ProgressiveFrame, in_pieces
 from engine.codec.rate import RateTarget
@@ -158,7 +158,7 @@ class _Receiver:
     def _looked(self, number: int, content: bytes) -> tuple[_Look, _Look]:
         original, truth = self.night[number]
         decoded = decode(content, self.model)
-        frame = decoded.frame(original.origin)
+        frame = with_noise(decoded, original.origin, self.seed)
         result = self.detector.run(frame, generator_for(frame.digest, self.seed))
         refined = np.zeros_like(decoded.valid) if decoded.refined is None else decoded.refined
         return (

@@ -42,10 +42,10 @@ class Oddities:
         """Anomalies of a received frame, judged only where it arrived refined."""
         import numpy as np
 
-        from engine.codec.judging import judged_where_refined
+        from engine.codec.judging import judged_where_refined, with_noise
         from engine.frame import Origin
 
-        result = self._run(decoded.frame(Origin(self.source, name)))
+        result = self._run(with_noise(decoded, Origin(self.source, name)))
         refined = np.zeros_like(decoded.valid) if decoded.refined is None else decoded.refined
         detections = judged_where_refined(result, refined).detections
         judged = [found for found in detections if found.p_value is not None]
