@@ -36,7 +36,7 @@ demo: $(VENV)/installed ## Fill the store with a simulated night
 test: $(VENV)/installed-dev chromium fast browser slow ## Install what tests need, then run every tier
 
 fast: $(VENV)/installed-dev ## Tests that take no server and no browser (under two minutes)
-	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+	$(BIN)/python -m pytest -n 2 --durations=12 -m "not slow and not browser"
 
 slow: $(VENV)/installed-dev ## Real servers, subprocesses, kill -9
 	$(BIN)/python -m pytest -m "slow and not browser"
