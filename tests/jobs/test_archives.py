@@ -148,6 +148,7 @@ def test_a_listing_that_fails_says_so_and_the_next_one_goes_on(
     assert len(walked.outcomes(case.specification)) == case.count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ALL, ids=str)
 @pytest.mark.parametrize("kind", ["500", "page", "cut", "withheld"])
 def test_a_partial_or_false_image_is_never_taken_and_asked_for_again(

@@ -10,6 +10,7 @@ from engine.reading import image_suffix, read_frames
 pytestmark = pytest.mark.data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["tess", "cosmicrays", "galaxies/gz_examples", "ztf"])
 def test_every_file_gives_frames_or_says_why_not(
     data_root: Path, folder: str, recwarn: pytest.WarningsRecorder
