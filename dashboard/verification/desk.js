@@ -4,7 +4,7 @@
 
 const DESKS = new WeakMap();
 const ENOUGH = { one: 24, grid: 40, learned: 8 };
-const MORE_MS = 60;
+const MORE_MS = 60, LEAVING_MS = 1000;
 const RENEW_MS = 25_000, AWAY_MS = 600_000, RETRY_MS = 4000, HUNGRY_MS = 1500;
 
 export default function desk({ data, parentElement, setStateValue }) {
@@ -35,12 +35,18 @@ class Desk {
     this.takePreferences(data.preferences);
     this.onKey = (event) => this.key(event);
     window.addEventListener("keydown", this.onKey, true);
+    this.elsewhere = 0;
+    this.onClick = (event) => {
+      if (!event.composedPath().includes(this.root)) this.elsewhere = Date.now();
+    };
+    window.addEventListener("click", this.onClick, true);
     this.timer = setInterval(() => this.tick(), 1000);
     this.flushed = Date.now();
   }
 
   close() {
     window.removeEventListener("keydown", this.onKey, true);
+    window.removeEventListener("click", this.onClick, true);
     clearInterval(this.timer);
     DESKS.delete(this.parent);
     this.root.remove();
@@ -55,6 +61,7 @@ class Desk {
       this.selected.clear();
     }
     if (this.queueName !== data.queue) {
+      this.elsewhere = 0;
       document.activeElement?.blur?.();
       this.root.focus({ preventScroll: true });
     }
@@ -82,7 +89,7 @@ class Desk {
     this.news.textContent = data.news;
     this.draw();
     const short = data.items.length && 2 * this.queue.length < this.enough();
-    if (short && this.serial) setTimeout(() => this.flush(), MORE_MS);
+    if (short && this.serial) this.askSoon();
     if (this.serial === 0) this.flush();  // says who asks, and what an earlier visit left unsaid
   }
 
@@ -314,9 +321,23 @@ class Desk {
     });
   }
 
+  // Streamlit forgets a click that leads to another page when the old page asks for a run behind it.
+  isLeaving() {
+    return Date.now() - this.elsewhere < LEAVING_MS;
+  }
+
+  askSoon() {
+    setTimeout(() => {
+      if (!this.root.isConnected) return;
+      if (this.isLeaving()) this.askSoon();
+      else this.flush();
+    }, MORE_MS);
+  }
+
   tick() {
     const now = Date.now(), away = now - this.touched > AWAY_MS;
     if (!this.root.isConnected) return this.close();
+    if (this.isLeaving()) return;
     const late = this.outbox.length && now - this.flushed > RETRY_MS;
     const hungry = !this.queue.length && !this.isEmpty && now - this.flushed > HUNGRY_MS;
     if (late || ((now - this.flushed > RENEW_MS || hungry) && !away)) this.flush();

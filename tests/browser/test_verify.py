@@ -251,3 +251,15 @@ def test_galaxies_come_in_the_order_of_the_anomaly_bench(
     assert order == bench, found
     assert found["found_on_the_page"] == found["found_by_the_bench"] > 0
     assert dict(kept)["astrophysical"] == found["found_by_the_bench"]
+
+
+def test_a_click_on_another_page_is_never_lost(page: Page, night: Served) -> None:
+    """The desk asks for more right after it opens, and stands back when somebody leaves."""
+    open_desk(page, night, "leaver")
+    for wait_ms in range(0, 160, 20):
+        page.get_by_role("link", name="Verify", exact=True).click()
+        page.locator(SHOWN).first.wait_for()
+        page.wait_for_timeout(wait_ms)
+        page.get_by_role("link", name="Models", exact=True).click()
+        expect(page.get_by_role("heading", name="Models", exact=True, level=1)).to_be_visible()
+        expect(page.locator(".desk")).to_have_count(0)
