@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.queries.paging import Page, Reads, Row, page_of, rows_to_fetch, start_of_page
+from db.queries.paging import Page, Reads, Row, keyed_page, rows_to_fetch, start_of_page
 
 STATES = ("match", "no_match", "not_determined", "not_asked")
 
@@ -115,7 +115,6 @@ def page_of_objects(
 
     Raises StoreError on a cursor or limit that cannot be.
     """
-    place, detection_id = start_of_page(cursor, keys=2)
     rows = store.rows(
         """
         WITH nearest AS (
@@ -130,7 +129,7 @@ def page_of_objects(
                coalesce(s.settled, false) AS settled, n.object_name, n.object_type,
                n.separation_arcsec, n.chance, n.service AS nearest_in, s.radius_arcsec,
                s.answered, s.services, s.oldest_at, s.reason,
-               coalesce(d.p_value, 2) + 3 * (d.verdict = 'artefact')::INT AS place
+               (d.verdict = 'artefact')::DOUBLE AS key_0, coalesce(d.p_value, 2) AS key_1
         FROM detections d JOIN current_runs r USING (run_id)
         LEFT JOIN current_observations o ON o.frame_digest = d.frame_digest
         LEFT JOIN object_states s ON s.detection_id = d.detection_id
@@ -140,15 +139,14 @@ def page_of_objects(
           AND ($2::VARCHAR IS NULL OR d.verdict = $2)
           AND ($3::VARCHAR IS NULL
                OR contains(lower(concat_ws(' ', o.object_id, n.object_name)), lower($3)))
-          AND ($5::VARCHAR IS NULL
-               OR (coalesce(d.p_value, 2) + 3 * (d.verdict = 'artefact')::INT, d.detection_id)
-                  > ($4::DOUBLE, $5))
-        ORDER BY place, d.detection_id
-        LIMIT $6
+          AND ($6::VARCHAR IS NULL
+               OR (key_0, key_1, d.detection_id) > ($4::DOUBLE, $5::DOUBLE, $6))
+        ORDER BY key_0, key_1, d.detection_id
+        LIMIT $7
         """,
-        [state, verdict, text, place, detection_id, rows_to_fetch(limit)],
+        [state, verdict, text, *start_of_page(cursor, keys=3), rows_to_fetch(limit)],
     )
-    return page_of(rows, limit, ("place", "detection_id"))
+    return keyed_page(rows, limit)
 
 
 def regions(store: Reads, *, state: str | None = None, verdict: str | None = None) -> list[Row]:
